@@ -11,7 +11,7 @@ from brender.bus.ids import new_id
 from brender.commands.localfarm import LocalFarm
 from brender.jobs.declare import job_type
 from brender.jobs.stages import Wait
-from brender.jobs.video import pictures_of
+from brender.jobs.video import not_among, pictures_of
 from brender.model.errors import BadInput
 from brender.model.job import BAKE, FILM, JobSpec
 from brender.model.nodes import Blender
@@ -247,6 +247,13 @@ def test_files_of_bakes_scripts_and_films_of_pictures_travel(
     film = ("--set", f"pictures={baked / 'f_####.png'}", "--set", "frames=1-3", "--set", f"sound={tmp_path / 'tone.wav'}")
     made = submit("made", "--type", "video", *film, "--set", "film=v.mp4")
     assert [each["codec_type"] for each in streams(made / "v.mp4")] == ["video", "audio"]
+
+
+@pytest.mark.parametrize("named", [{"sound": "/home/anna/secret.wav"}, {"frames": "1-4"}])
+def test_a_film_of_pictures_that_travel_takes_nothing_else_from_a_machine(named: dict[str, str]) -> None:
+    settings = {"pictures": "p/a_#.png", "frames": "1-3", "sound": ""} | named
+    assert not_among(settings, {"p/a_1.png", "p/a_2.png", "p/a_3.png"})
+    assert not not_among({"file": "shot.blend"}, {"shot.blend"})
 
 
 @pytest.mark.thorough

@@ -215,7 +215,18 @@ def test_further_machines_are_woken_only_where_that_is_worth_it() -> None:
 
 @pytest.mark.parametrize(
     "told",
-    [{"mac": ""}, {"mac": "--help"}, {"host": "-oProxyCommand=reboot"}, {"host": "a b"}, {"host": "h;reboot"}, {"name": "-x"}],
+    [
+        {"mac": ""},
+        {"mac": "--help"},
+        {"host": "-oProxyCommand=reboot"},
+        {"host": "a b"},
+        {"host": "h;reboot"},
+        {"name": "-x"},
+        {"name": "w; reboot"},
+        {"name": "$(reboot)"},
+        {"host": "localhost"},
+        {"host": "127.0.0.1"},
+    ],
 )
 def test_what_a_worker_says_of_itself_is_never_an_option_or_a_word_of_its_own(told: dict[str, str]) -> None:
     worker = WorkerInfo(id="1", incarnation=1, **({"name": "w", "host": "h", "mac": INFO.mac} | told))

@@ -138,6 +138,7 @@ def test_what_the_farm_has_is_not_uploaded_again(app: Flask, folder: DataFolder)
     again = anna.post(f"{API}/uploads/offer", {"upload": told["upload"], "files": files[1:]}).json
     assert again == {"upload": told["upload"], "lacks": ["../textures/new.png", "changed.blend"]}
     assert Browser(app, "walt").post(f"{API}/uploads/offer", {"upload": told["upload"], "files": []}).status_code == 404
+    assert anna.post(f"{API}/uploads/offer", {"files": [files[0], files[0]]}).status_code == 400
     for path in ("/etc/x", "a/../../../x", "../" * 9 + "x"):
         assert anna.post(f"{API}/uploads/offer", {"files": [files[0] | {"path": path}]}).status_code == 400, path
 

@@ -23,7 +23,7 @@ from brender.engines.boot import is_this_boot, this_boot
 from brender.engines.events import AttemptEvent, PartFinished, Progressed
 from brender.jobs.film import frames_of_film
 from brender.jobs.pieces import is_piece, piece_name
-from brender.jobs.video import TRAVELLING
+from brender.jobs.video import TRAVELLING, not_among
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.causes import Cause
 from brender.model.errors import BadInput
@@ -66,6 +66,8 @@ def travel(attempt: Attempt) -> None:
             remove_tree((folder / "out" / piece_name(part.output, 1)).parent)
     if attempt.grant.pieces:
         _bring_pieces(attempt, courier, folder / "out", baked_file(files / bundle.main, attempt.order.job))
+    if strange := not_among(attempt.order.settings, {file.path for file in bundle.files}):
+        raise AttemptFailed(f"{strange[0]} is not among the files that the job brought", permanent=True)
     named = {name: str(files / attempt.order.settings[name]) for name in TRAVELLING if attempt.order.settings.get(name)}
     settings = attempt.order.settings | named | {"file": str(files / bundle.main)}
     if (ocio := str(settings.get("ocio") or "")) and not ocio.startswith(BUILT_IN):

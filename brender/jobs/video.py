@@ -1,6 +1,6 @@
 """The job type ``video``: pictures that are there already, made into a film by Blender, with a sound file if there is one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -122,6 +122,16 @@ def main_of(settings: Mapping[str, Any]) -> Any:
     """Return which of the files that travel with a job with these *settings* it is about: its .blend, or the first picture of its
     film; ``None`` where it has none."""
     return pictures_of(settings)[0][1] if "pictures" in settings else settings.get("file")
+
+
+def not_among(settings: Mapping[str, Any], paths: Collection[str]) -> list[str]:
+    """Return the files that *settings* name of those that travel, and that are not among *paths*, the job's files.
+
+    >>> not_among({"pictures": "p/a_#.png", "frames": "1-2", "sound": "/home/anna/a.wav"}, {"p/a_1.png", "p/a_2.png"})
+    ['/home/anna/a.wav']
+    """
+    named = [path for _, path in pictures_of(settings)] if "pictures" in settings else []
+    return [each for each in (*named, settings.get("sound")) if each and each not in paths]
 
 
 def _check_pictures(pictures: str) -> None:

@@ -19,7 +19,9 @@ NOT_WOKEN = "could not be woken"
 PLACEHOLDERS = ("name", "mac", "host")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}")
-_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_HOST = re.compile(r"(?!localhost\b|127\.|0+\b)[A-Za-z0-9][A-Za-z0-9._-]{0,252}", re.IGNORECASE)
+#: A command such as ``ssh`` passes its words on to a shell of another machine: nothing that means something there.
+_NAME = re.compile(r"\w[\w.-]*")
 _AFTER = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 _SHORTEST_SECONDS = 5.0
 
@@ -86,10 +88,11 @@ def command_for(command: tuple[str, ...], worker: WorkerInfo) -> tuple[str, ...]
     values = {"name": worker.name, "mac": worker.mac, "host": worker.host}
     for name in sorted({each for word in command for each in _PLACEHOLDER.findall(word)}):
         value = values[name]
-        fits = {"mac": _MAC.fullmatch(value), "host": _HOST.fullmatch(value)}.get(name, not value.startswith("-"))
+        fits = {"mac": _MAC, "host": _HOST, "name": _NAME}[name].fullmatch(value)
         if not value or not fits:
             what = {"mac": "MAC address", "host": "host name"}.get(name, name)
-            said = f"says that its {what} is {harmless(value)!r}, which cannot be" if value else f"does not say its {what}"
+            known = f"says that its {what} is {harmless(value)!r}, which cannot be in a command"
+            said = known if value else f"does not say its {what}"
             raise BadInput(f"The worker {harmless(worker.name)} {said}, and the command has {{{name}}}")
     return tuple(_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in command)
 

@@ -159,6 +159,8 @@ def upload() -> Any:
 @endpoint(blueprint, "POST", "/uploads/offer", body=Offer, needed="submit", answer=answers.Offered)
 def offer(body: Offer) -> Any:
     """Add files by their content to an upload, or to a new one, and return which of them the farm lacks: those are uploaded."""
+    if len({each.path for each in body.files}) < len(body.files):
+        raise BadInput("Two of the files are to have one path: offer each path once")
     uploads = farm().uploads
     kept = uploads.more(body.upload, user_name()) if body.upload else uploads.new(user_name())
     known = {each.path for each in body.files if _is_known(each)}

@@ -20,7 +20,7 @@ from brender.bus.messages import FilePiece, FramePiece, FrameWanted, NoFile
 from brender.engines.destination import one_spelling
 from brender.engines.directories import read
 from brender.jobs.pieces import is_piece
-from brender.jobs.video import main_of
+from brender.jobs.video import main_of, not_among
 from brender.model.addon import AddOn
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.errors import BadInput, BrenderError
@@ -186,6 +186,8 @@ class FileKeeper:
         bundle = self._read_bundle(spec.bundle)
         if bundle.main != (main := main_of(spec.settings)):
             raise BadInput(f"The job renders {main!r}, and the list of its files names {bundle.main!r}")
+        if strange := not_among(spec.settings, {file.path for file in bundle.files}):
+            raise BadInput(f"The job needs {strange[0]!r}, which is not in the list of its files")
 
     def _read_bundle(self, blob: str) -> Bundle:
         """Return the list of a job's files that is *blob*. Raises `BadInput` where not all of them are here, or `OSError`."""
