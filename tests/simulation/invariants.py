@@ -137,7 +137,9 @@ def check_begun(world: "Simulation") -> None:
             if status == "completed" or sweeps != "[]" or after.job in again:
                 continue
             if not after.by_frame or other is None:
-                if not after.by_frame or status not in ("failed", "canceled"):
+                known = farm.awaited.get(after.job) if status == "deleted" else None  # (its frames had been done before)
+                was_there = after.by_frame and known is not None and all(map(known.has, frames))
+                if not was_there and (not after.by_frame or status not in ("failed", "canceled")):
                     raise Violation(f"{id} of {job.id} was granted, which waits for {after.job}, and that is {status}")
                 continue
             stage = other.graph.stages[other.graph.last_of_frames]
