@@ -19,7 +19,7 @@ NOT_WOKEN = "could not be woken"
 PLACEHOLDERS = ("name", "mac", "host")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _MAC = re.compile(r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}")
-_HOST = re.compile(r"(?!localhost\b|127\.|0+\b)[A-Za-z0-9][A-Za-z0-9._-]{0,252}", re.IGNORECASE)
+_HOST = re.compile(r"(?!(?:localhost|127\.[\d.]*|0[\d.]*)$)[A-Za-z0-9][A-Za-z0-9._-]{0,252}", re.IGNORECASE)
 #: A command such as ``ssh`` passes its words on to a shell of another machine: nothing that means something there.
 _NAME = re.compile(r"\w[\w.-]*")
 _AFTER = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")

@@ -128,7 +128,8 @@ class Power:
             return
         seconds = now.mono - self._changed.setdefault(worker.id, now.mono)
         is_known = term == self._terms.get(worker.id)
-        if sleeper.phase is Phase.GOING or is_known or (sleeper.phase is Phase.ASLEEP and seconds < self._lease):
+        is_new = worker.incarnation > sleeper.info.incarnation  # it was started since it fell asleep
+        if sleeper.phase is Phase.GOING or is_known or (sleeper.phase is Phase.ASLEEP and seconds < self._lease and not is_new):
             return
         if sleeper.phase is Phase.WAKING:
             self._wake_seconds = max(1.0, (self._wake_seconds + seconds) / 2)
