@@ -35,7 +35,7 @@ def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: 
 
 
 def test_a_folder_in_place_of_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert_refused(command(capsys, "render", tmp_path), "is not a file: name a .blend")
+    assert_refused(command(capsys, "render", tmp_path), "is a folder: name a .blend in it")
 
 
 @pytest.mark.parametrize("content", [b"hello", b"PK\x03\x04 a zip", b"\x89PNG\r\n"])

@@ -240,8 +240,10 @@ class Job(_Known):
         return standing(self.refresh().record)
 
     def _act(self, action: str, value: int | str | None = None) -> "Job":
-        self._connection.act(action, self.id, value)
-        return self.refresh()
+        answer = self._connection.act(action, self.id, value)
+        # What it became by this: a moment later it may be done.
+        self.record = self.refresh().record | {"status": answer["status"]}
+        return self
 
 
 class Worker(_Known):
