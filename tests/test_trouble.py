@@ -63,7 +63,7 @@ def three_roles(
 
 def test_a_server_on_a_full_disk_pauses_says_why_and_goes_on_when_there_is_room(small_disk: Path, tmp_path: Path) -> None:
     with three_roles(small_disk / "server", tmp_path / "w", tmp_path) as (server, _), client(server, tmp_path) as connection:
-        job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.2)", frames="1-20")
+        job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.2)", frames="1-40")
         until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
         ballast = fill(small_disk)
         until(lambda: "cannot write its database" in connection.ask("about")["trouble"])
@@ -73,8 +73,8 @@ def test_a_server_on_a_full_disk_pauses_says_why_and_goes_on_when_there_is_room(
         before = connection.ask("job", id=job)["completed_parts"]
         ballast.unlink()
         record = ended(connection, job)
-        assert before < 20 and (record["status"], record["completed_parts"], record["failures"]) == ("completed", 20, 0)
-        assert tries(connection, job) == ["completed"] * 20
+        assert before < 40 and (record["status"], record["completed_parts"], record["failures"]) == ("completed", 40, 0)
+        assert tries(connection, job) == ["completed"] * 40
         assert connection.ask("about")["trouble"] == ""
 
 
