@@ -89,11 +89,17 @@ _NEED = "Requirements(job_type='command', "
     [
         (lambda roster: roster.jobs["job"].kind.ready.clear(), "the ready jobs differ"),
         (set_job(waits=True), "the ready jobs differ"),
-        (lambda roster: roster.tops.clear(), "the bits of the classes of ready jobs, by the highest priority in each, differ"),
+        (
+            lambda roster: roster.ready.tops.clear(),
+            "the bits of the classes of ready jobs, by the highest priority in each, differ",
+        ),
         (set_job(reach=0), f"the bits of the classes of workers that can run jobs that need {_NEED}...differ"),
         (lambda roster: setattr(roster.jobs["job"].line, "reach", 0), "the bits of those that can run jobs of  in  differ"),
-        (lambda roster: setattr(roster, "tiny_mask", -1), f"the bits of the jobs that need {_NEED}...are (True, False, True)"),
-        (lambda roster: roster.ready.clear(), "the classes of ready jobs differ"),
+        (
+            lambda roster: setattr(roster.ready, "tiny_mask", -1),
+            f"the bits of the jobs that need {_NEED}...are (True, False, True)",
+        ),
+        (lambda roster: roster.ready.classes.clear(), "the classes of ready jobs differ"),
         (forget_a_class, f"jobs that need {_NEED}...were not compared with each class of workers"),
         (set_job(live=7), f"jobs that need {_NEED}...count 7 live attempts"),
         (lambda roster: roster.jobs["job"].kind.able.clear(), f"the classes that can run jobs that need {_NEED}...differ from"),
@@ -111,8 +117,8 @@ _NEED = "Requirements(job_type='command', "
         (lambda roster: roster.workers["idle"].stand_in(None), "the worker idle is not in a queue"),
         (set_worker("idle", count=1), "the worker idle with 1 grants is among the idle ones"),
         (set_worker("busy", count=0), "the worker busy with 0 grants is among the eager ones"),
-        (lambda roster: roster.hungry.clear(), "the worker idle could take something and is not asked"),
-        (lambda roster: roster.hungry.clear(), "the worker busy could take something and is not asked"),
+        (lambda roster: roster.queues.hungry.clear(), "the worker idle could take something and is not asked"),
+        (lambda roster: roster.queues.hungry.clear(), "the worker busy could take something and is not asked"),
         (lambda roster: roster.block(roster.workers["idle"]), "the worker idle could take a task of job and is kept waiting"),
         (lambda roster: roster.crowded.clear(), "the workers with more than one grant differ"),
         (
@@ -151,7 +157,7 @@ def test_the_audit_says_nothing_before_jobs_were_compared_with_new_limits() -> N
 
 def remembered(roster: Roster) -> set[str]:
     """What *roster* has, of all that it is to forget with its workers and jobs."""
-    held = vars(roster) | vars(roster.machines)
+    held = vars(roster) | vars(roster.machines) | vars(roster.classes) | vars(roster.queues) | vars(roster.ready)
     return {name for name, value in held.items() if isinstance(value, dict) and value} - {"limits", "touched"}
 
 
@@ -176,7 +182,13 @@ def test_nothing_is_kept_of_workers_and_jobs_that_have_left() -> None:
     roster.job_changed(job("picky", need=blend, kept_off={"w1"}, live=1, priority=40))
     for name in ("picky", "alone", "tagged", "large"):
         roster.job_closed(name, 50, 1)
-    assert roster.live == {50: 4} and not roster.jobs and not roster.job_classes and not roster.lonely and not roster.ready
+    assert (
+        roster.live == {50: 4}
+        and not roster.jobs
+        and not roster.classes.of_jobs
+        and not roster.lonely
+        and not roster.ready.classes
+    )
     for name in ("picky", "alone", "tagged", "large"):
         roster.job_closed(name)
     assert not roster.live
@@ -193,7 +205,7 @@ def test_jobs_forget_a_class_of_workers_that_has_left() -> None:
     for each in (kind, roster.jobs["other"].kind):
         assert not each.outside and shut not in each.able and shut not in each.obstacles and shut not in each.needs.obstacles
     roster.job_closed("job")
-    assert list(roster.job_classes.values()) == [roster.jobs["other"].kind] and audit(roster) == []
+    assert list(roster.classes.of_jobs.values()) == [roster.jobs["other"].kind] and audit(roster) == []
 
 
 def test_a_change_that_may_concern_the_grants_of_others_is_noted() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from brender.scheduling import solitude
 from brender.scheduling.assignment import assign
+from brender.scheduling.fitting import fits, hindrance
 from brender.scheduling.roster import Roster
 from brender.scheduling.solitude import KEEP_SECONDS, START_SECONDS, Solitude
 from brender.scheduling.terms import KEPT_FREE, Demand, Take
@@ -245,18 +246,21 @@ def test_nothing_goes_beside_what_renders_alone_nor_that_beside_others() -> None
         roster.worker_changed(info(worker, "host"), 0)
     roster.worker_changed(info("far"), 1)
     lonely, plain = job("alone", alone=True), job("plain")
-    fits = {worker: [roster.fits(each, roster.workers[worker]) for each in (lonely, plain)] for worker in ("a", "b", "far")}
-    assert fits == {"a": [True, True], "b": [True, True], "far": [True, True]}
+
+    def both_fit(worker: str) -> list[bool]:
+        return [fits(each, roster.workers[worker], roster.free) for each in (lonely, plain)]
+
+    assert both_fit("a") == both_fit("b") == both_fit("far") == [True, True]
     set_count(roster, "a", 1)
-    assert [roster.fits(each, roster.workers[worker]) for worker in ("a", "b") for each in (lonely, plain)] == [False, True] * 2
+    assert both_fit("a") == both_fit("b") == [False, True]
     roster.worker_changed(roster.workers["a"].info, 1, alone=True)
-    assert not any(roster.fits(each, roster.workers[worker]) for worker in ("a", "b") for each in (lonely, plain))
+    assert both_fit("a") == both_fit("b") == [False, False]
     roster.worker_changed(roster.workers["a"].info, 0, alone=False)
     machine = roster.workers["a"].machine
     assert machine is not None
     roster.machines.keep(machine, "alone")
-    assert [roster.fits(each, roster.workers["b"]) for each in (lonely, plain)] == [True, False]
-    assert roster.hindrance(plain, roster.workers["b"]) is KEPT_FREE and roster.hindrance(lonely, roster.workers["b"]) is None
+    assert both_fit("b") == [True, False]
+    assert [hindrance(each, roster.workers["b"], roster.free) for each in (lonely, plain)] == [None, KEPT_FREE]
 
 
 def test_a_machine_that_is_kept_for_one_job_is_not_another_s_though_that_is_more_urgent() -> None:

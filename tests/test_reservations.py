@@ -13,6 +13,7 @@ from brender.model.sharing import Sharing, check_sharing
 from brender.model.text import read_size
 from brender.scheduling.assignment import assign
 from brender.scheduling.audit import audit
+from brender.scheduling.fitting import hindrance
 from brender.scheduling.reservations import too_few_cores, too_little_gpu_memory
 from brender.scheduling.roster import Roster
 from brender.scheduling.solitude import KEEP_SECONDS, Solitude
@@ -43,7 +44,7 @@ def test_a_machine_runs_as_many_tasks_as_it_has_cores_for() -> None:
     roster.job_changed(job(queued=50, need=need(cores=4)))
     assert len(served(roster)) == 4 and audit(roster) == []
     wanting = roster.jobs["job"].demand
-    assert roster.hindrance(wanting, roster.workers["w7"]) == too_few_cores(wanting, 16, 16.0)
+    assert hindrance(wanting, roster.workers["w7"], roster.free) == too_few_cores(wanting, 16, 16.0)
     roster.worker_changed(roster.workers["w0"].info, 0)
     assert served(roster) == {"w0"}
 
@@ -74,7 +75,7 @@ def test_two_slots_of_one_gpu_share_its_memory() -> None:
     roster.job_changed(job(queued=9, need=need(gpu_memory=16 * GB)))
     assert served(roster) == {"w0", "other"} and audit(roster) == []
     wanting = roster.jobs["job"].demand
-    assert roster.hindrance(wanting, roster.workers["w1"]) == too_little_gpu_memory(wanting, 24 * GB, 16 * GB)
+    assert hindrance(wanting, roster.workers["w1"], roster.free) == too_little_gpu_memory(wanting, 24 * GB, 16 * GB)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from brender.model.paths import PathVariable
 from brender.scheduling import classes
 from brender.scheduling.assignment import assign
 from brender.scheduling.audit import audit
+from brender.scheduling.fitting import hindrance
 from brender.scheduling.reasons import Causes, Reasons
 from brender.scheduling.recalls import Recalls
 from brender.scheduling.roster import Roster
@@ -261,8 +262,8 @@ def test_two_slots_of_a_machine_do_not_start_frames_that_do_not_fit_together() -
     slots = [slot_of(name, free=640, host=host) for name, host in (("w1", "a"), ("w2", "a"), ("w3", "b"))]
     roster = roster_of(slots, [Demand("job", 50, 1, 0, 9, need, memory=463, mean_seconds=60.0)])
     assert {take.worker for take in assign(roster, PLENTY).takes} == {"w1", "w3"}
-    hindrance = roster.hindrance(roster.jobs["job"].demand, roster.workers["w2"])
-    assert hindrance is not None and hindrance.one.startswith("has 0.0 GB of memory free beside")
+    exception = hindrance(roster.jobs["job"].demand, roster.workers["w2"], roster.free)
+    assert exception is not None and exception.one.startswith("has 0.0 GB of memory free beside")
     roster.worker_changed(slots[0].worker, 1, reserved=0)  # it holds all that it needs: what is free is free
     assert "w2" in {take.worker for take in assign(roster, PLENTY).takes}
     assert audit(roster) == []
@@ -274,7 +275,7 @@ def test_what_ran_out_of_memory_renders_with_nothing_beside_it() -> None:
     jobs = [Demand("killed", 50, 1, 0, 1, need, alone=True), Demand("other", 10, 2, 0, 0, need)]
     roster = roster_of(slots, jobs)
     assert assign(roster, PLENTY).takes == []
-    assert roster.hindrance(roster.jobs["killed"].demand, roster.workers["w2"]) == NOT_ALONE
+    assert hindrance(roster.jobs["killed"].demand, roster.workers["w2"], roster.free) == NOT_ALONE
     roster.worker_changed(slots[0].worker, 0)
     assert assign(roster, PLENTY).takes == [Take("w1", "killed")]
     roster.job_changed(Demand("other", 10, 2, 0, 5, need))
@@ -295,10 +296,10 @@ def test_a_worker_that_is_readmitted_takes_the_job_again() -> None:
 def test_a_tag_that_a_job_asks_for_first_tells_workers_apart() -> None:
     workers = [slot_of(f"w{number}", tags={f"host-{number}"}) for number in range(5)]
     roster = roster_of(workers, [])
-    assert len(roster.worker_classes) == 1
+    assert len(roster.classes.of_workers) == 1
     roster.job_changed(Demand("job", 50, 1, 0, 3, Requirements(job_type="command", tags=frozenset({"host-3"}))))
     assert assign(roster, PLENTY).takes[0] == Take("w3", "job")
-    assert len(roster.worker_classes) == 2 and audit(roster) == []
+    assert len(roster.classes.of_workers) == 2 and audit(roster) == []
 
 
 def test_eligibility_is_asked_once_for_each_pair_of_classes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -580,7 +581,7 @@ def test_a_worker_that_may_not_use_a_jobs_folders_is_not_given_it() -> None:
     assert next(take for each in rounds for take in each.takes) == Take("w3", "job-0"), (
         "the oldest, though jobs are compared anew"
     )
-    assert not rounds[0].complete and rounds[-1].complete and len(roster.job_classes) == 1
+    assert not rounds[0].complete and rounds[-1].complete and len(roster.classes.of_jobs) == 1
     assert audit(roster) == []
 
 
@@ -589,11 +590,11 @@ def test_jobs_in_folders_of_their_own_are_of_few_classes() -> None:
         Demand(f"job-{n}", 50, n, 0, 1, Requirements(job_type="command", writes=(f"/mnt/{n % 2}/shot-{n}",))) for n in range(50)
     ]
     roster = roster_of([slot_of("w1", folders=("/mnt/1",)), slot_of("w2", folders=("/srv",)), slot_of("w3")], jobs)
-    assert len(roster.job_classes) == 2 and {take.worker for take in assign(roster, PLENTY).takes} == {"w1", "w3"}
+    assert len(roster.classes.of_jobs) == 2 and {take.worker for take in assign(roster, PLENTY).takes} == {"w1", "w3"}
     for _ in range(20):  # one that leaves and comes back, with the same limits, is not compared anew
         roster.worker_gone("w2")
         roster.worker_changed(slot_of("w2", folders=("/srv",)).worker, 0)
-        assert not roster.stale and len(roster.limits) == 2
+        assert not roster.stale and len(roster.classes.limits) == 2
 
 
 def test_a_changed_worker_is_of_the_class_of_its_new_tags() -> None:

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo
+from brender.scheduling import assignment
 from brender.scheduling.assignment import assign
 from brender.scheduling.audit import audit
+from brender.scheduling.fitting import fits
 from brender.scheduling.reasons import Reasons
 from brender.scheduling.roster import Roster
 from brender.scheduling.solitude import KEEP_SECONDS, SHARE, START_SECONDS, Solitude
@@ -148,10 +150,11 @@ def test_what_fits_on_no_machine_keeps_none_free_and_hinders_no_other() -> None:
     assert farm.started["fits"] <= KEEP_SECONDS + 14
 
 
-def test_what_does_not_start_on_an_empty_machine_gives_it_back_and_waits_longer_each_time() -> None:
+def test_what_does_not_start_on_an_empty_machine_gives_it_back_and_waits_longer_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     farm = Farm([(2, 8)] * 2, [alone()], {"endless": 7, "alone": 5})
-    fits = farm.roster.fits
-    farm.roster.fits = lambda demand, worker: not demand.alone and fits(demand, worker)  # type: ignore[method-assign]
+    monkeypatch.setattr(assignment, "fits", lambda demand, *at: not demand.alone and fits(demand, *at))
     farm.run(1000)
     assert farm.kept == {"alone"} and "alone" not in farm.started
     assert farm.idle < 5 * 2 * (7 + START_SECONDS + 2), "at about 60, 130, 260, 510 and 1000 seconds"

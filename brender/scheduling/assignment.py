@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
 
 from brender.scheduling.classes import Job, JobClass, Line, Rank, Worker, WorkerClass
+from brender.scheduling.fitting import fits
 from brender.scheduling.reservations import follows
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import PREFETCH_MOST, Take
@@ -51,15 +52,15 @@ class _Round:
         self.left -= self.roster.catch_up(self.left)
         if self.roster.stale:
             return self.found
-        if self.roster.hungry:
+        if self.roster.queues.hungry:
             for worker in self._in_order(idle=True):
                 if (best := self._best(worker)) is not None:
                     self._take(worker, best, TAKE_COST)
-        self.found.idle_served = self.left > 0 or not self.roster.hungry
-        if self.found.idle_served and self.roster.hungry:
+        self.found.idle_served = self.left > 0 or not self.roster.queues.hungry
+        if self.found.idle_served and self.roster.queues.hungry:
             for worker in self._in_order(idle=False):
                 self._prefetch(worker)
-        self.found.complete = self.left > 0 or not self.roster.hungry
+        self.found.complete = self.left > 0 or not self.roster.queues.hungry
         return self.found
 
     def _in_order(self, idle: bool) -> Iterator[Worker]:
@@ -67,7 +68,7 @@ class _Round:
         the queues or the budget is used up."""
         roster = self.roster
         heads = []
-        for kind in list(roster.hungry):
+        for kind in list(roster.queues.hungry):
             queue = kind.idle if idle else kind.eager
             if self._is_hungry(kind) and queue:
                 heads.append((queue[0], kind.number, kind))
@@ -76,15 +77,15 @@ class _Round:
             order, number, kind = heads[0]
             yield roster.by_order[order]
             queue = kind.idle if idle else kind.eager
-            if kind in roster.hungry and queue:
+            if kind in roster.queues.hungry and queue:
                 heapreplace(heads, (queue[0], number, kind))
             else:
                 heappop(heads)
 
     def _is_hungry(self, kind: WorkerClass) -> bool:
         """Return whether *kind* has workers that may take something, and there is something for them."""
-        if not kind.mask & self.roster.ready_mask or not (kind.idle or kind.eager):
-            self.roster.sate(kind)
+        if not kind.mask & self.roster.ready.mask or not (kind.idle or kind.eager):
+            self.roster.queues.sate(kind)
             return False
         return True
 
@@ -98,10 +99,10 @@ class _Round:
                 best = self._best_of(line, worker, bit)
                 if best is not None:
                     return self._own_nearly(line, worker, bit) or best
-        if kind.mask & self.roster.ready_mask:
+        if kind.mask & self.roster.ready.mask:
             self.roster.block(worker)
         else:
-            self.roster.sate(kind)
+            self.roster.queues.sate(kind)
         return None
 
     def _best_of(self, line: Line, worker: Worker, bit: int) -> Job | None:
@@ -115,7 +116,7 @@ class _Round:
                 if best_rank is not None and rank > best_rank:
                     break
                 job = kind.jobs[rank[-1]]
-                if self.roster.fits(job.demand, worker):
+                if fits(job.demand, worker, self.roster.free):
                     best, best_rank = job, rank
                     break
         if best_rank is not None and worker.tail and (own := self._own(worker, line, bit)) is not None:
@@ -140,7 +141,7 @@ class _Round:
         own = self.roster.jobs.get(worker.tail) if worker.tail else None
         if own is None or own.rank is None or not self.roster.shares.is_near(own, line) or self.roster.is_shut(own.demand):
             return None
-        if not own.kind.reach & bit or not self.roster.fits(own.demand, worker):
+        if not own.kind.reach & bit or not fits(own.demand, worker, self.roster.free):
             return None
         return own
 
@@ -150,15 +151,15 @@ class _Round:
         job = self.roster.jobs.get(worker.tail)
         if job is None or job.rank is None or job.line is not line or self.roster.is_shut(job.demand):
             return None
-        if not job.kind.reach & bit or not self.roster.fits(job.demand, worker):
+        if not job.kind.reach & bit or not fits(job.demand, worker, self.roster.free):
             return None
         return job
 
     def _prefetch(self, worker: Worker) -> None:
         width, cost = len(self.roster.workers), TAKE_COST
         while worker.count <= PREFETCH_MOST and self.left > 0:
-            if worker.count > 1 and not worker.kind.mask & self.roster.tiny_mask:
-                self.roster.content(worker)  # of no job would it take more: which is the next need not be found out
+            if worker.count > 1 and not worker.kind.mask & self.roster.ready.tiny_mask:
+                worker.stand_in(None)  # of no job would it take more: which is the next need not be found out
                 return
             best = self._best(worker)
             if best is None:
@@ -166,7 +167,7 @@ class _Round:
             behind_others = best.demand.rush and worker.tail != best.demand.job  # it would wait there for what gives way
             behind_others = behind_others or not follows(best.demand, worker)
             if worker.count > best.demand.prefetch_depth(width) or behind_others:
-                self.roster.content(worker)
+                worker.stand_in(None)
                 return
             self._take(worker, best, cost)
             cost = NEXT_TAKE_COST

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from brender.scheduling.classes import OUTSIDE, WorkerClass, common_info, inside_of, is_own
+from brender.scheduling.classes import OUTSIDE, WorkerClass, common_info, is_own
+from brender.scheduling.fitting import fits
+from brender.scheduling.folder_limits import inside_of
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import PREFETCH_MOST
 
@@ -13,8 +15,8 @@ def audit(roster: Roster) -> list[str]:
     if roster.stale:
         return []
     fresh = Roster(roster.free)
-    fresh.limits.update(roster.limits)
-    fresh.sized = roster.sized
+    fresh.classes.limits.update(roster.classes.limits)
+    fresh.classes.sized = roster.classes.sized
     fresh.shares.take_over(roster.shares)
     for gate, most in roster.gates.most.items():
         fresh.set_limit(gate, most)
@@ -30,13 +32,13 @@ def audit(roster: Roster) -> list[str]:
 
 
 def _ready(roster: Roster, fresh: Roster) -> Iterator[str]:
-    expected = {key: (kind.ready, kind.waits) for key, kind in fresh.job_classes.items()}
-    if expected != {key: (kind.ready, kind.waits) for key, kind in roster.job_classes.items()}:
+    expected = {key: (kind.ready, kind.waits) for key, kind in fresh.classes.of_jobs.items()}
+    if expected != {key: (kind.ready, kind.waits) for key, kind in roster.classes.of_jobs.items()}:
         yield "the ready jobs differ"
-    if roster.ready.keys() != {kind for kind in roster.job_classes.values() if kind.ready}:
+    if roster.ready.classes.keys() != {kind for kind in roster.classes.of_jobs.values() if kind.ready}:
         yield "the classes of ready jobs differ"
-    for kind in roster.job_classes.values():
-        if kind.obstacles.keys() != set(roster.worker_classes.values()):
+    for kind in roster.classes.of_jobs.values():
+        if kind.obstacles.keys() != set(roster.classes.of_workers.values()):
             yield f"jobs that need {kind.need} were not compared with each class of workers"
         if kind.live != sum(job.demand.live for job in kind.jobs.values()):
             yield f"jobs that need {kind.need} count {kind.live} live attempts"
@@ -44,43 +46,45 @@ def _ready(roster: Roster, fresh: Roster) -> Iterator[str]:
             yield f"the classes that can run jobs that need {kind.need} differ from those without an obstacle"
         if kind.outside.keys() != {each for each, obstacle in kind.obstacles.items() if obstacle is OUTSIDE}:
             yield f"the classes that may not use the folders of jobs that need {kind.need} differ from those that are said to be"
-        if any(kind.inside != inside_of(job.demand, roster.limits) for job in kind.jobs.values() if kind.inside is not None):
+        placed = [job for job in kind.jobs.values() if kind.inside is not None]
+        if any(kind.inside != inside_of(job.demand, roster.classes.limits) for job in placed):
             yield f"a job that needs {kind.need} is not in the limits that its class is in"
 
 
 def _shares(roster: Roster, fresh: Roster) -> Iterator[str]:
+    ready, kinds = roster.ready, list(roster.classes.of_jobs.values())
     if roster.shares.standing() != fresh.shares.standing():
         yield "the lines of ready jobs, in the order of the shares, differ"
     if (roster.gates.live, roster.gates.full) != (fresh.gates.live, fresh.gates.full):
         yield f"the tasks that are out count {roster.gates.live}, and are {fresh.gates.live}"
-    shut = {kind.key for kind in roster.job_classes.values() if kind.bit & roster.shut_mask}
-    if shut != {kind.key for kind in fresh.job_classes.values() if kind.bit & fresh.shut_mask}:
+    shut = {kind.key for kind in kinds if kind.bit & ready.shut_mask}
+    if shut != {kind.key for kind in fresh.classes.of_jobs.values() if kind.bit & fresh.ready.shut_mask}:
         yield "the classes of jobs that wait for a licence differ"
     mask = 0
-    for kind in roster.ready:
+    for kind in ready.classes:
         mask |= kind.bit
-    if roster.ready_mask != mask:
+    if ready.mask != mask:
         yield "the bits of the classes of ready jobs differ"
     tops: dict[int, int] = {}
-    for kind in (each for each in roster.ready if each.ready):
+    for kind in (each for each in ready.classes if each.ready):
         tops[-kind.ready[0][0]] = tops.get(-kind.ready[0][0], 0) | kind.bit
-    if roster.tops != tops:
+    if ready.tops != tops:
         yield "the bits of the classes of ready jobs, by the highest priority in each, differ"
-    for kind in roster.job_classes.values():
-        marked = roster.by_bit.get(kind.bit) is kind, bool(kind.bit & roster.pooled_mask), bool(kind.bit & roster.tiny_mask)
+    for kind in kinds:
+        marked = ready.by_bit.get(kind.bit) is kind, bool(kind.bit & ready.pooled_mask), bool(kind.bit & ready.tiny_mask)
         if marked != (True, kind.need.pool != "", any(job.demand.is_tiny for job in kind.jobs.values())):
             yield f"the bits of the jobs that need {kind.need} are {marked}"
-    for worker_class in roster.worker_classes.values():
-        bits = [kind.bit for kind in roster.job_classes.values() if worker_class in kind.able]
-        runs = [kind.bit for kind in roster.job_classes.values() if kind in worker_class.runs]
+    for worker_class in roster.classes.of_workers.values():
+        bits = [kind.bit for kind in kinds if worker_class in kind.able]
+        runs = [kind.bit for kind in kinds if kind in worker_class.runs]
         is_true = runs == bits and len(runs) == len(worker_class.runs) and worker_class.mask == sum(bits)
-        own = [kind.bit for kind in roster.job_classes.values() if kind.bit in bits and is_own(kind.need, worker_class.info)]
+        own = [kind.bit for kind in kinds if kind.bit in bits and is_own(kind.need, worker_class.info)]
         is_true = is_true and worker_class.own == sum(own)
         if not is_true or len(set(bits)) < len(bits):
             yield "the bits of the classes of jobs that a class of workers can run differ"
-    for kind in roster.job_classes.values():
+    for kind in kinds:
         reach = sum(each.bit + (each.own_bit if is_own(kind.need, each.info) else 0) for each in kind.able)
-        if kind.reach != reach or kind.shut is not bool(kind.bit & roster.shut_mask):
+        if kind.reach != reach or kind.shut is not bool(kind.bit & ready.shut_mask):
             yield f"the bits of the classes of workers that can run jobs that need {kind.need} differ"
     yield from roster.shares.audit()
 
@@ -91,7 +95,7 @@ def _workers(roster: Roster) -> Iterator[str]:
         if kind.workers.get(worker.id) is not worker or roster.by_order.get(worker.order) is not worker:
             yield f"{name} is not where it should be"
         common = common_info(kind.info, kind.info.tags, True)
-        if common != common_info(worker.info, kind.info.tags, roster.sized):
+        if common != common_info(worker.info, kind.info.tags, roster.classes.sized):
             yield f"{name} is in a class that is not its own"
         queues = {"idle": kind.idle, "eager": kind.eager, "blocked": kind.blocked}
         places = [place for place, queue in queues.items() if worker.order in queue]
@@ -103,12 +107,12 @@ def _workers(roster: Roster) -> Iterator[str]:
         if places in (["idle"], ["eager"]):
             if (places == ["idle"]) is not (worker.count == 0):
                 yield f"{name} with {worker.count} grants is among the {places[0]} ones"
-            if kind not in roster.hungry and _has_ready(roster, kind):
+            if kind not in roster.queues.hungry and _has_ready(roster, kind):
                 yield f"{name} could take something and is not asked"
         if places == ["blocked"]:
-            able = [each for each in roster.ready if kind in each.able]
+            able = [each for each in roster.ready.classes if kind in each.able]
             for job in (each.jobs[rank[-1]] for each in able for rank in each.ready):
-                if not job.demand.memory and not roster.is_shut(job.demand) and roster.fits(job.demand, worker):
+                if not job.demand.memory and not roster.is_shut(job.demand) and fits(job.demand, worker, roster.free):
                     yield f"{name} could take a task of {job.demand.job} and is kept waiting"
 
 
@@ -140,7 +144,7 @@ def _loads(roster: Roster, fresh: Roster) -> Iterator[str]:
     for machine in roster.machines.known.values():
         if any(worker.place is not worker.kind.blocked for worker in machine.blocked):
             yield "a machine has workers among its blocked ones that are not"
-    for kind in roster.worker_classes.values():
+    for kind in roster.classes.of_workers.values():
         serving = sum(worker.serving for worker in kind.workers.values())
         counted = sum(worker.open for worker in kind.workers.values())
         resting = sum(worker.open and not worker.count for worker in kind.workers.values())

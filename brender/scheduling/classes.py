@@ -7,19 +7,19 @@ a worker with too little free memory) is an exception, and is asked per worker w
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import msgspec
 
-from brender.model.eligibility import general_obstacle, loses, used_by, waits_for_newer
+from brender.model.eligibility import general_obstacle, loses, waits_for_newer
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo
 from brender.model.obstacle import Obstacle
-from brender.model.paths import PathVariable, Platform, platform_of, spelled
+from brender.model.paths import PathVariable, platform_of
+from brender.scheduling.folder_limits import Limits
 from brender.scheduling.terms import Demand
 
 #: What tells classes of jobs apart.
-JobKey = tuple[Requirements, tuple[PathVariable, ...], bool, "frozenset[Limits] | None"]
+JobKey = tuple[Requirements, tuple[PathVariable, ...], bool, frozenset[Limits] | None]
 #: Why a class of workers cannot run jobs of a class whose folders it may not use. In words, it is `general_obstacle` of the job:
 #: each has folders of its own.
 OUTSIDE = Obstacle("may not use its folders", "may not use its folders")
@@ -31,45 +31,6 @@ Rank = tuple[int, int, int, int, str]
 Place = tuple[int, float, int, "ProjectLine"]
 #: The place of a line among those of its project: the share, the user's number; and the line.
 LinePlace = tuple[float, int, "Line"]
-
-
-class Bits:
-    """Gives numbers with one bit set each, no two of them alike."""
-
-    def __init__(self) -> None:
-        self._given = 0
-        self._freed: list[int] = []
-
-    def take(self) -> int:
-        """Return one that nothing has."""
-        if self._freed:
-            return self._freed.pop()
-        self._given += 1
-        return 1 << self._given - 1
-
-    def free(self, *bits: int) -> None:
-        """Take back *bits*, which nothing has any more."""
-        self._freed.extend(bits)
-
-
-class Limits(NamedTuple):
-    """What decides of a worker whose owner named folders whether a job's lie below these."""
-
-    platform: Platform
-    site: str
-    folders: tuple[str, ...]
-    """As they are compared (`spelled`)."""
-    readable: tuple[str, ...]
-    """The same, and what may be read besides."""
-
-    @classmethod
-    def of(cls, info: WorkerInfo) -> "Limits | None":
-        """Return those of the worker *info*; ``None`` where it has none."""
-        if not info.folders:
-            return None
-        platform = platform_of(info.platform)
-        folders, readable = (tuple(spelled(each, platform) for each in some) for some in (info.folders, info.readable))
-        return cls(platform, info.site, folders, folders + readable)
 
 
 @dataclass(slots=True, eq=False)
@@ -443,23 +404,6 @@ def common_info(info: WorkerInfo, wanted_tags: frozenset[str], sized: bool = Fal
 def common_need(need: Requirements) -> Requirements:
     """Return of *need* what jobs of one class have in common: all but where their files and outputs lie."""
     return msgspec.structs.replace(need, reads=(), writes=()) if need.reads or need.writes else need
-
-
-def inside_of(demand: Demand, limits: Iterable[Limits]) -> frozenset[Limits]:
-    """Return which of *limits* let a worker use all folders of the job with *demand*."""
-    used: dict[tuple[Platform, str], tuple[list[str], list[str]]] = {}
-    found = []
-    for each in limits:
-        key = each.platform, each.site
-        if key not in used:
-            reads, writes = used_by(demand.need, demand.paths, each.platform, each.site)
-            used[key] = [spelled(path, each.platform) for path in reads], [spelled(path, each.platform) for path in writes]
-        reads_here, writes_here = used[key]
-        if all(path.startswith(each.readable) for path in reads_here) and all(
-            path.startswith(each.folders) for path in writes_here
-        ):
-            found.append(each)
-    return frozenset(found)
 
 
 def places(demand: Demand, job: Job | None) -> tuple[Requirements, frozenset[Limits] | None, int]:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from brender.model.eligibility import general_obstacle
 from brender.model.nodes import WorkerInfo
-from brender.scheduling.classes import Job, JobClass, Limits, Worker, inside_of
+from brender.scheduling.classes import Job, JobClass, Worker
+from brender.scheduling.folder_limits import Limits, inside_of
 from brender.scheduling.roster import Roster
 
 #: A further machine is woken where those that are there need longer than so many times what a wake takes.
@@ -72,7 +73,7 @@ def may_sleep(idle: Sequence[float | None], after: float) -> bool:
 def works(roster: Roster, sleeping: Mapping[str, Sequence[WorkerInfo]]) -> list[Work]:
     """Return what waits in *roster* that machines could do which sleep: *sleeping* are their workers, by machine."""
     found = []
-    for kind in roster.ready:
+    for kind in roster.ready.classes:
         ready = [roster.jobs[rank[-1]] for rank in kind.ready[:_JOBS_LOOKED_AT]]
         waiting = [(job, tasks) for job in ready if (tasks := _tasks(roster, job))]
         if not waiting:
@@ -90,7 +91,7 @@ def has_work(roster: Roster, worker: Worker) -> bool:
     """Return whether something waits in *roster* that *worker* could do."""
     return any(
         worker.kind in kind.able and any(_tasks(roster, roster.jobs[rank[-1]]) for rank in kind.ready[:_JOBS_LOOKED_AT])
-        for kind in roster.ready
+        for kind in roster.ready.classes
     )
 
 

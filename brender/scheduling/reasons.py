@@ -9,6 +9,7 @@ from brender.model.obstacle import NAMES_SHOWN, Obstacle, short_name
 from brender.model.status import ENDS_OF_WAITING, RENDERING
 from brender.model.text import plural
 from brender.scheduling.classes import OUTSIDE, Job, Worker, WorkerClass
+from brender.scheduling.fitting import hindrance
 from brender.scheduling.gates import Gate
 from brender.scheduling.roster import Roster
 
@@ -115,7 +116,7 @@ class Reasons:
             open_workers += kind.open
             idle += kind.resting
             for worker in self._doubtful(job, kind) if doubtful else ():
-                if exception := self.roster.hindrance(job.demand, worker):
+                if exception := hindrance(job.demand, worker, self.roster.free):
                     hindered.add(exception, 1, [(worker.order, worker.info.name)])
                     exceptions.add(worker.id)
                     able -= 1

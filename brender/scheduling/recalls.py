@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from heapq import merge
 
 from brender.scheduling.classes import Job, JobClass, Rank, Worker, WorkerClass, is_own
+from brender.scheduling.fitting import fits
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import Held, TakeBack
 
@@ -87,9 +88,9 @@ class Recalls:
         if roster.version == self._seen or not roster.crowded:
             self._end_pass()
             return []
-        idle = [kind for kind in roster.worker_classes.values() if kind.resting and any(each.live for each in kind.runs)]
-        lowest_live, top = min(roster.live, default=None), max(roster.tops, default=0)
-        urgent = lowest_live is not None and (top > lowest_live or roster.ready_mask & roster.pooled_mask > 0)
+        idle = [kind for kind in roster.classes.of_workers.values() if kind.resting and any(each.live for each in kind.runs)]
+        lowest_live, top = min(roster.live, default=None), max(roster.ready.tops, default=0)
+        urgent = lowest_live is not None and (top > lowest_live or roster.ready.mask & roster.ready.pooled_mask > 0)
         if not idle and not urgent:
             self._seen = roster.version
             self._end_pass()
@@ -242,7 +243,7 @@ class Recalls:
             candidates = []
             for held in self._read(busy.id):
                 job = self.roster.jobs.get(held.job)
-                if job is not None and not held.recalling and job.kind in wanted and self.roster.fits(job.demand, worker):
+                if job is not None and not held.recalling and job.kind in wanted and fits(job.demand, worker, self.roster.free):
                     candidates.append(held)
             self._left -= 1
             if candidates:
@@ -280,7 +281,7 @@ class Recalls:
             self._left -= 1
             going.after_holder = holder
             worker = self.roster.by_order[holder[1]]
-            if self.roster.fits(job.demand, worker):
+            if fits(job.demand, worker, self.roster.free):
                 holds = self._read(worker.id)
                 mine = job.demand.priority + _own_pool(job.kind, worker.kind)
                 lesser = [held for held in holds if self._urgency(held, worker.kind) < mine]
@@ -310,7 +311,7 @@ class Recalls:
             while bits:
                 bit = bits & -bits
                 bits ^= bit
-                ready = self.roster.by_bit[bit].ready
+                ready = self.roster.ready.by_bit[bit].ready
                 begin = 0 if start is None else bisect_left(ready, start)
                 queues.append(ready[begin : bisect_left(ready, (-least,))])
         for rank in merge(*queues):
@@ -319,7 +320,7 @@ class Recalls:
     def _above(self, least: int) -> int:
         """Return the bits of the classes with a ready job whose priority is higher than *least*."""
         bits = 0
-        for priority, classes in self.roster.tops.items():
+        for priority, classes in self.roster.ready.tops.items():
             if priority > least:
                 bits |= classes
         return bits

@@ -12,6 +12,7 @@ from itertools import islice
 from math import inf
 
 from brender.scheduling.classes import Job, Machine, Worker, WorkerClass
+from brender.scheduling.fitting import has_room_for
 from brender.scheduling.roster import Roster
 
 #: Seconds that a job waits before a machine is kept free for it, and for which that is kept while others run there. After one
@@ -171,7 +172,7 @@ class Solitude:
     def _next_ones(self) -> Iterator[Job]:
         """Yield each job that is the next one in turn for a class of workers, once."""
         seen: set[str] = set()
-        for kind in self.roster.worker_classes.values():
+        for kind in self.roster.classes.of_workers.values():
             job = self._next_of(kind)
             if job is not None and job.demand.job not in seen:
                 seen.add(job.demand.job)
@@ -197,14 +198,14 @@ class Solitude:
 
     def _is_wanted(self, worker: Worker, priority: int) -> bool:
         """Return whether a job of a higher priority, which need not be alone, could start a task at *worker*."""
-        for kind in self.roster.ready:
+        for kind in self.roster.ready.classes:
             if worker.kind not in kind.able:
                 continue
             for rank in islice(kind.ready, _URGENT_A_LOOK):
                 if -rank[0] <= priority:
                     break
                 demand = kind.jobs[rank[-1]].demand
-                if not demand.alone and self.roster.has_room_for(demand, worker):
+                if not demand.alone and has_room_for(demand, worker, self.roster.free):
                     return True
         return False
 

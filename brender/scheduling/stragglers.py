@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+from brender.scheduling.fitting import fits
 from brender.scheduling.roster import Roster
 
 #: A task is a straggler once it has run for so many times what it should take, and for some seconds more than it should.
@@ -52,6 +53,6 @@ def idle_worker(roster: Roster, job_id: str, others_than: Collection[str]) -> st
         if kind.resting:
             for order in (*kind.idle, *kind.blocked):
                 worker = roster.by_order[order]
-                if not worker.count and worker.id not in others_than and roster.fits(job.demand, worker):
+                if not worker.count and worker.id not in others_than and fits(job.demand, worker, roster.free):
                     return worker.id
     return None

@@ -7,6 +7,7 @@ from brender.model.eligibility import general_obstacle
 from brender.model.obstacle import Obstacle, short_name
 from brender.model.text import plural, some_of
 from brender.scheduling.classes import OUTSIDE, Job, JobClass, Worker
+from brender.scheduling.fitting import hindrance
 from brender.scheduling.reasons import Reasons
 from brender.scheduling.roster import Roster
 
@@ -32,11 +33,11 @@ class WorkerReasons:
             return self._why_closed(worker_id).said_of(1, [name])
         if worker.count:
             return f"The worker {short_name(name)} has tasks, and begins the next one in a moment"
-        if not self._roster.ready:
+        if not self._roster.ready.classes:
             return f"The worker {short_name(name)} is idle: no job has a task that waits for a worker"
         causes: dict[str, list[str]] = {}
         total = 0
-        for kind in self._roster.ready:
+        for kind in self._roster.ready.classes:
             total += len(kind.ready)
             for said, job in self._hindrances(kind, worker):
                 if not said:
@@ -61,8 +62,8 @@ class WorkerReasons:
     def _exception(self, job: Job, worker: Worker) -> str:
         if shut := self._reasons.shut(job):
             return shut
-        hindrance = self._roster.hindrance(job.demand, worker)
-        return hindrance.said_of(1, [worker.info.name]) if hindrance is not None else ""
+        exception = hindrance(job.demand, worker, self._roster.free)
+        return exception.said_of(1, [worker.info.name]) if exception is not None else ""
 
     @staticmethod
     def _sentence(name: str, total: int, causes: dict[str, list[str]]) -> str:

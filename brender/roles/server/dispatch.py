@@ -119,7 +119,7 @@ class Dispatch:
 
     def runs_elsewhere(self, job: JobState, worker: WorkerState) -> bool:
         """Return whether a worker other than *worker*, which it is not kept off either, could run tasks of *job*."""
-        for kind in self._roster.worker_classes.values():
+        for kind in self._roster.classes.of_workers.values():
             others = (each for each in kind.workers if each in self.farm.workers and each not in job.kept_off)
             other = next((each for each in others if each != worker.info.id), None)
             if other is not None and not general_obstacle(job.need, self.farm.paths, self.farm.workers[other].info):

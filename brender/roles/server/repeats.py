@@ -29,7 +29,7 @@ class Repeats:
     def look(self, now: Now) -> None:
         """Let idle workers repeat what holds up a job that has nothing else to give. Now and then; many in several rounds."""
         if not self._suspects:
-            if now.mono < self._look or not any(kind.resting for kind in self._roster.worker_classes.values()):
+            if now.mono < self._look or not any(kind.resting for kind in self._roster.classes.of_workers.values()):
                 return
             self._look = now.mono + 1.0
             self._stragglers = []
