@@ -120,6 +120,20 @@ def confirm(page):
     post(page.split("?")[0], shown, code=page.split("code=")[1], allow="y")
 
 
+def pixels(path):
+    """Return the numbers in the file at *path*, as they stand there."""
+    image = bpy.data.images.load(path)
+    image.colorspace_settings.name = "Non-Color"
+    found = list(image.pixels)
+    bpy.data.images.remove(image)
+    return found
+
+
+def differ(path, other):
+    """Return by how much the pixels of two pictures differ at most, in 255ths."""
+    return max(abs(one - two) for one, two in zip(pixels(path), pixels(other), strict=True)) * 255
+
+
 def tick_until(done, seconds=90):
     """Let the add-on's timer run, as it does in a window, until it is *done*."""
     end = time.monotonic() + seconds
@@ -204,6 +218,20 @@ editor = scene.sequence_editor
 (strip,) = editor.strips if hasattr(editor, "strips") else editor.sequences
 TOLD["strip"] = [strip.type, strip.frame_final_duration, len(strip.elements)]
 TOLD["strip"] += [os.path.exists(os.path.join(bpy.path.abspath(strip.directory), each.filename)) for each in strip.elements]
+shot = parts.state.jobs[-1]["id"]
+engine, frame = scene.render.engine, scene.frame_current
+attempt("render result", "to_render_result", job=shot)
+shown = next(each for each in bpy.data.images if each.type == "RENDER_RESULT")
+scene.render.image_settings.file_format = "PNG"
+shown.save_render(f"{GIVEN['folder']}/shown.png")
+TOLD["render result"] = [
+    shown.render_slots.active.name,
+    differ(f"{GIVEN['folder']}/shown.png", bpy.path.abspath(loaded.filepath)),
+]
+TOLD["scene after"] = [scene.render.engine == engine, scene.camera == camera, [each.name for each in scene.view_layers]]
+scene.frame_current = 3
+attempt("not rendered", "to_render_result", job=shot)
+scene.frame_current = frame
 attempt("pause what is done", "act", job=parts.state.jobs[-1]["id"], action="pause")
 
 attempt("forget", "forget_token")

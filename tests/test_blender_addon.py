@@ -319,6 +319,7 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
         "no number": "Samples is a number",
         "missing": "1 file is missing",
         "pause what is done": "completed",
+        "not rendered": "of its frames 1 to 2 are finished",
         "forgotten": "not signed in",
     }
     for step, sentence in said.items():
@@ -332,4 +333,7 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
     assert found["jobs"] == [*kept, ["scene one", "completed", 1], ["scene one", "completed", 2]]
     assert found["test frame"] == [96, 54] and found["loaded"] == ["SEQUENCE", True]
     assert found["strip"] == ["IMAGE", 2, 2, True, True]
+    slot, difference = found["render result"]
+    assert slot.startswith("scene one ") and slot.endswith(", frame 1") and difference < 2.5
+    assert found["scene after"] == [True, True, ["ViewLayer"]]
     assert found["left"] == []

@@ -29,21 +29,39 @@ class Arriving:
 
     def look(self, farm, say):
         """Fetch what is finished and not here; return how many frames that were. Raises `FarmError`."""
+        return len(self._fetch(farm, say, self._is_fresh))
+
+    def look_for(self, farm, say, frame):
+        """Fetch the *frame* alone, or the only one that the job has; return its number and its path. Raises `FarmError`, also
+        where it is not finished."""
+
+        def is_asked_for(part):
+            return part["frame"] == frame or len(self.wanted) == 1
+
+        if not self._fetch(farm, say, is_asked_for):
+            raise FarmError(f"Frame {frame} of {self.name} is not there: {self._what_is_there()}")
+        return next(iter(self.frames.items()))
+
+    def _fetch(self, farm, say, is_asked_for):
         farm.stopped_words = "Stopped: not all frames are here"
         try:
             job = farm.ask(f"/jobs/{self.id}")
             self._ask_parts(farm)
             shown = self._shown()
             self.name, self.wanted = job["name"], sorted({each["frame"] for each in shown})
-            fresh = [each for each in shown if each["status"] == "completed" and each["output"] and self._is_fresh(each)]
-            for number, each in enumerate(fresh, 1):
-                say(f"Fetching frames: {number} of {len(fresh)}")
+            asked = [each for each in shown if _is_finished(each) and is_asked_for(each)]
+            for number, each in enumerate(asked, 1):
+                say(f"Fetching frames: {number} of {len(asked)}")
                 self.frames[each["frame"]] = self._brought(farm, job, each)
                 self._made_by[each["frame"]] = each["attempt"]
             self.is_ended = job["status"] in _ENDED
         except (KeyError, TypeError) as error:
             raise unlike(farm, error) from error
-        return len(fresh)
+        return asked
+
+    def _what_is_there(self):
+        finished = sorted({each["frame"] for each in self._shown() if _is_finished(each)})
+        return f"of its frames {finished[0]} to {finished[-1]} are finished" if finished else "none of its frames is finished"
 
     @property
     def paths(self):
@@ -82,6 +100,10 @@ class Arriving:
             raise FarmError(f"{os.path.dirname(target)} cannot be made: {error.strerror or error}") from error
         farm.download(f"/jobs/{self.id}/frames/{part['id']}", target, lambda done, whole: None)
         return target
+
+
+def _is_finished(part):
+    return part["status"] == "completed" and bool(part["output"])
 
 
 def _is_farms_own(job):

@@ -5,13 +5,15 @@ import webbrowser
 
 import bpy
 
-from . import following, outbox, state
+from . import following, outbox, render_result, state
 from .background import Working
 from .client import FarmError, unlike
 from .fetching import Arriving
 from .preferences import address_of, farm_of, outbox_folder
 
 SHOWN_MOST = 8
+#: How much of a job's name is in that of a slot, which Blender cuts at 63 bytes.
+_NAME_MOST = 36
 _ACTIONS = [
     ("pause", "Pause", "Hand out no more of its frames"),
     ("resume", "Resume", "Go on with it"),
@@ -33,6 +35,10 @@ def _query(**words):
     from urllib.parse import urlencode
 
     return urlencode(words)
+
+
+def _frames_folder():
+    return os.path.join(os.path.dirname(bpy.data.filepath) or bpy.app.tempdir, "farm_frames")
 
 
 class BRENDER_OT_refresh(Working, bpy.types.Operator):
@@ -102,8 +108,7 @@ class BRENDER_OT_load(Working, bpy.types.Operator):
 
     def prepare(self, context):
         farm = farm_of(context)
-        beside = os.path.dirname(bpy.data.filepath) or bpy.app.tempdir
-        self._arriving = Arriving(self.job, os.path.join(beside, "farm_frames"))
+        self._arriving = Arriving(self.job, _frames_folder())
         return farm, lambda say: self._arriving.look(farm, say)
 
     def finish(self, context, result):
@@ -111,6 +116,30 @@ class BRENDER_OT_load(Working, bpy.types.Operator):
         self.report({"INFO"}, followed.show(context))
         if not self._arriving.is_ended:
             state.followed[self.job, self.target] = followed
+
+
+class BRENDER_OT_to_render_result(Working, bpy.types.Operator):
+    bl_idname = "brender.to_render_result"
+    bl_label = "To Render Result"
+    bl_description = "Show the current frame, as the farm rendered it, in a slot of the Render Result: compare it there by J"
+
+    job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def prepare(self, context):
+        farm = farm_of(context)
+        arriving, frame = Arriving(self.job, _frames_folder()), context.scene.frame_current
+        self._arriving = arriving
+        return farm, lambda say: arriving.look_for(farm, say, frame)
+
+    def finish(self, context, result):
+        frame, path = result
+        key = f"{self._arriving.name[:_NAME_MOST]} {self.job[:6]}"
+        inexact = render_result.load(context, path, f"{key}, frame {frame}", key)
+        image = render_result.image()
+        is_shown = following.show(context, image) is not None
+        said = f"Frame {frame} of {self._arriving.name} is in the Render Result, slot {image.render_slots.active_index + 1}"
+        where = "" if is_shown else ": Render, View Render shows it"
+        self.report({"INFO"}, f"{said}{where}{f' ({inexact})' if inexact else ''}")
 
 
 class BRENDER_OT_waiting(bpy.types.Operator):
@@ -140,7 +169,7 @@ class BRENDER_OT_waiting(bpy.types.Operator):
         return {"FINISHED"}
 
 
-_CLASSES = (BRENDER_OT_refresh, BRENDER_OT_act, BRENDER_OT_open, BRENDER_OT_load, BRENDER_OT_waiting)
+_CLASSES = (BRENDER_OT_refresh, BRENDER_OT_act, BRENDER_OT_open, BRENDER_OT_load, BRENDER_OT_to_render_result, BRENDER_OT_waiting)
 
 
 def register():

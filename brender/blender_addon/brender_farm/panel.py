@@ -129,6 +129,7 @@ class BRENDER_PT_jobs(_Panel, bpy.types.Panel):
             for target, text, icon in (("IMAGE", "Load frames", "IMAGE_DATA"), ("SEQUENCER", "", "SEQUENCE")):
                 made = row.operator("brender.load", text=text, icon=icon, depress=_is_followed(job["id"], target))
                 made.job, made.target = job["id"], target
+            row.operator("brender.to_render_result", text="", icon="RENDER_RESULT").job = job["id"]
             row.operator("brender.open", text="", icon="URL").job = job["id"]
             if job["status"] == "failed" and job["reason"]:
                 _words(box, job["reason"])

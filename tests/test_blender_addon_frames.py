@@ -1,0 +1,51 @@
+"""Frames of the farm inside Blender: what the head of an OpenEXR file says, and the Render Result of real Blenders."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from brender.blender_addon import brender_farm
+from brender.blender_addon.brender_farm.client import FarmError
+from brender.blender_addon.brender_farm.exr_header import read_header
+from brender.engines.command_line import script_in
+from brender.model.nodes import Blender
+
+SESSION = Path(__file__).parent / "render_result_session.py"
+ADDON = Path(brender_farm.__file__).parents[1]
+
+
+@pytest.mark.parametrize("content", [b"v/1\x01", b"v/1\x01\x02\0\0\0channels\0chlist\0\xff\xff\xff\x7f", b"v/1\x01" + b"\0" * 8])
+def test_what_is_no_whole_exr_file_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.exr").write_bytes(content)
+    with pytest.raises(FarmError, match="not a whole OpenEXR"):
+        read_header(str(tmp_path / "a.exr"))
+
+
+def test_a_file_of_another_kind_has_no_head_of_that_kind(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG")
+    assert read_header(str(tmp_path / "a.png")) is None
+
+
+@pytest.mark.blender
+@pytest.mark.thorough
+def test_the_render_result_takes_the_pixels_of_each_format_and_leaves_the_scene_as_it_was(
+    blender: Blender, tmp_path: Path
+) -> None:
+    told = tmp_path / "told.json"
+    given = {"addon": str(ADDON), "folder": str(tmp_path), "told": str(told)}
+    words = [*script_in(blender, SESSION), "--", json.dumps(given)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL)
+    assert told.exists(), done.stdout[-3000:] + done.stderr[-3000:]
+    found = json.loads(told.read_text())
+    for name in ("half.exr", "float.exr", "opaque.exr", "layers.exr"):
+        assert found[name] == [0.0, ""], name
+    for name in ("8 bit.png", "opaque.png", "16 bit.png", "still.jpg"):
+        difference, inexact = found[name]
+        assert difference <= 2.5 / 255 and "taken back" in inexact, name
+    assert found["same passes"] and found["unchanged"]
+    assert found["own"] == 0.0, "what was rendered here is in its own slot still"
+    assert found["slots"] == [f"{name}, frame 1" for name in found if name.endswith(("png", "jpg", "exr"))]
+    assert found["again"] == ["float.exr, frame 2", 8 + len(found["slots"])]
+    assert len(found["refused"]) == 3 and all("/" in each for each in found["refused"]) and found["no camera"] == ""
