@@ -25,11 +25,11 @@ def _differences(writer: Writer, kind: str, entities: list[Entity]) -> Iterator[
     statement = f'SELECT {quoted} FROM "{kind}" WHERE "id" IN ({marks})'
     cursor = writer.database.execute_sql(statement, [entity.key for entity in entities])
     rows: dict[Any, tuple[Any, ...]] = {row[0]: row[1:] for row in cursor.fetchall()}
-    for entity in entities:
+    wanted = writer.as_written([Row("update", kind, entity.key, entity.columns, entity.values()) for entity in entities])
+    for entity, written in zip(entities, wanted, strict=True):
         if (recorded := rows.get(entity.key)) is None:
             yield f"the {kind} {entity.key} has no row"
             continue
-        wanted = writer.as_written(Row("update", kind, entity.key, entity.columns, entity.values()))
-        for column, mine, theirs in zip(entity.columns, wanted, recorded, strict=True):
+        for column, mine, theirs in zip(entity.columns, written, recorded, strict=True):
             if mine != theirs:
                 yield f"the {column} of the {kind} {entity.key} is {mine!r}, and the record says {theirs!r}"

@@ -28,10 +28,10 @@ class Writer:
         self.change = self._counter("change")
         self._uncertain = False
 
-    def as_written(self, row: Row) -> list[Any]:
-        """Return the values of *row* as the database holds them."""
-        (values,) = self._shapes[row.kind].variables("update", row.columns, [row], 0)
-        return list(values[: len(row.columns)])
+    def as_written(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+        """Return the values of each of *rows*, which are of one kind and have the same columns, as the database holds them."""
+        columns = rows[0].columns
+        return [each[: len(columns)] for each in self._shapes[rows[0].kind].variables("update", columns, list(rows), 0)]
 
     def last_id(self, kind: str) -> int:
         """Return the highest id that rows of *kind* (task, part, activity) have, or may have had before a backup was

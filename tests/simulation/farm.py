@@ -4,13 +4,14 @@ import logging
 import random
 import sqlite3
 from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import msgspec
-from peewee import SQL, SqliteDatabase
+from peewee import SqliteDatabase
 
 from brender.bus.messages import Act, Done, Message, Sorry, Submit
 from brender.engines.destination import one_spelling
-from brender.farm.record import Row
+from brender.farm.record import Key, Row
 from brender.jobs import declare
 from brender.model.beginning import After
 from brender.model.grant import Grant, PartGrant
@@ -67,6 +68,17 @@ def fresh_writer() -> Writer:
     return Writer(database)
 
 
+class _Sent(NamedTuple):
+    """A message that one machine sent to another."""
+
+    sender: str
+    receiver: str
+    message: Message
+
+    def __str__(self) -> str:
+        return f"{self.sender} → {self.receiver}: {self.message}"[:300]
+
+
 @dataclass(frozen=True)
 class Bugs:
     """Bugs in the machines themselves that tests plant, to see that the simulation finds them."""
@@ -108,7 +120,7 @@ class Simulation:
         self.clock = Clock()
         self.policy = replace(POLICY, drain_after=1) if self.seed % 4 == 2 else POLICY
         self.writer = fresh_writer()
-        self.trace: list[str] = []
+        self._trace: list[tuple[float, str | _Sent]] = []
         self.steps = 0
         self.faults = True
         self.crashing = chance.choice([0.0, 0.0005, 0.003])
@@ -147,6 +159,9 @@ class Simulation:
         """Some jobs have several stages, and some wait for others."""
         self.progressive: set[str] = set()
         """Those jobs that go over their frames again and again."""
+        self.compared: dict[tuple[str, Key], tuple[Any, ...]] = {}
+        """By kind and key, what each entity said when its row was compared with it last."""
+        self.comparisons = 0
         self.looked_at: set[str] = set()
         """Attempts whose tasks were seen to wait for nothing when they were granted."""
         self.times = Times(self)
@@ -202,7 +217,12 @@ class Simulation:
         return f"{self._ids:016x}"
 
     def say(self, text: str) -> None:
-        self.trace.append(f"{self.clock.now:9.3f} {text}")
+        self._trace.append((self.clock.now, text))
+
+    @property
+    def trace(self) -> list[str]:
+        """What happened, a line each. It is put into words here, as nearly nobody reads it."""
+        return [f"{when:9.3f} {what}" for when, what in self._trace]
 
     # --- what nodes ask of the world ------------------------------------------------------------------------------------
 
@@ -211,7 +231,7 @@ class Simulation:
             return
         if rows:
             self.writer.commit(rows)
-            check_rows(self)
+            check_rows(self, rows)
             check_commit(self)
             check_accounts(self)
             check_streaks(self)
@@ -441,9 +461,8 @@ class Simulation:
         self.clock.at(20.0, self._readmit)
 
     def _at_rest(self) -> bool:
-        jobs = self.writer.tables.Job
-        is_open = jobs.status.not_in(("completed", "failed", "canceled")) | SQL("sweeps <> '[]'") | (jobs.deleting != "")
-        open_jobs = jobs.select().where(is_open).count()
+        is_open = "status NOT IN ('completed', 'failed', 'canceled') OR sweeps <> '[]' OR deleting <> ''"
+        ((open_jobs,),) = self.writer.database.execute_sql(f"SELECT COUNT(*) FROM job WHERE {is_open}").fetchall()
         awake = [worker for worker in self.workers if worker.name not in self.power.asleep]
         everybody = all(node.up for node in (self.server, *self.managers, *awake))
         recorded = not self.server.paused  # else what it has in mind is not in the record yet
@@ -451,7 +470,7 @@ class Simulation:
         return everybody and recorded and not open_jobs and not deleting and not any(worker.journal for worker in awake)
 
     def _log(self, sender: str, receiver: str, message: Message) -> None:
-        self.say(f"{sender} → {receiver}: {message}"[:300])
+        self._trace.append((self.clock.now, _Sent(sender, receiver, message)))
 
 
 def history(seed: int, conditions: Conditions | None = None) -> tuple[int, int, str]:

@@ -1,5 +1,6 @@
 """What people ask of jobs while a history goes on, and what they were promised then."""
 
+import json
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -185,16 +186,17 @@ class People:
 
     def _status(self, job: str) -> str:
         """Return the recorded status of *job*, "" where it is deleted."""
-        row = self.world.writer.tables.Job.get_or_none(id=job)
-        return row.status if row is not None else ""
+        found = self.world.writer.database.execute_sql("SELECT status FROM job WHERE id = ?", (job,)).fetchone()
+        return str(found[0]) if found is not None else ""
 
     def _stop_waiting(self, job: str) -> None:
         """Where *job* waits for one that was canceled, has failed or is deleted: let it wait for that no more."""
-        row = self.world.writer.tables.Job.get_or_none(id=job)
-        if row is not None and row.waiting_for == "somebody":
-            after = [each for each in row.after_jobs if self._status(each["job"]) in ("queued", "active")]
+        statement = "SELECT waiting_for, after_jobs FROM job WHERE id = ?"
+        found = self.world.writer.database.execute_sql(statement, (job,)).fetchone()
+        if found is not None and found[0] == "somebody":
+            after = [each for each in json.loads(found[1]) if self._status(each["job"]) in ("queued", "active")]
             self._act("when", job, {"after": after})
-        if row is not None or job not in self.world.accepted:  # (one that has ended may be queued again)
+        if found is not None or job not in self.world.accepted:  # (one that has ended may be queued again)
             self.world.clock.at(7.0, lambda: self._stop_waiting(job))
 
     def _reorder(self, job: str) -> None:

@@ -200,7 +200,8 @@ class FarmStore:
 
     def why_not(self, job: str) -> str:
         """Return why nothing can be done to *job* by what only the record knows, "" where something can."""
-        row = self.writer.tables.Job.get_or_none(id=job)
+        table = self.writer.tables.Job
+        row = table.select(table.name, table.deleting).where(table.id == job).first()
         return f"The job {job_in_words(job, row.name)} is being deleted" if row is not None and row.deleting else ""
 
     def has_job(self, job: str) -> bool:
