@@ -10,9 +10,9 @@ from brender.bus.messages import Sorry
 from brender.commands.config import settings_for
 from brender.model.errors import BadInput
 from brender.model.nodes import Stats, WorkerInfo
-from brender.model.power import ASLEEP, PowerPlan, command_for, read_after, read_command
+from brender.model.power import ASLEEP, NOT_WOKEN, Phase, PowerPlan, Sleep, Sleeper, command_for, read_after, read_command
 from brender.roles.policy import Policy
-from brender.scheduling.power import Work, wanted
+from brender.scheduling.power import GOING_SECONDS, Heard, Work, is_awake, wanted
 from brender.store.farm_page import attention
 from tests.world import World, animation
 
@@ -196,10 +196,83 @@ def test_a_machine_that_was_told_to_sleep_and_beats_on_is_awake() -> None:
     world = farm()
     world.run(70, 1.0)
     answers(world, "far", "sleep")
-    world.now += 35
+    world.run(35, 1.0)
     world.beat("w", Stats())
     world.run(2.0, 0.5)
     assert shown(world)["status"] == "idle"
+
+
+NEVER = float("-inf")
+#: A worker fell asleep at 100, registered by the term "a" at its second start. A lease is 10 seconds; the server heard from 0 on.
+KNOWN = Heard(2, "a", 99.0)
+
+
+@pytest.mark.parametrize(
+    ("heard", "registered", "now", "proves"),
+    [
+        (None, NEVER, 1000.0, False),
+        (KNOWN, NEVER, 110.0, False),
+        (Heard(3, "b", NEVER), 101.0, 101.0, True),
+        (Heard(2, "b", NEVER), 101.0, 101.0, False),
+        (Heard(2, "b", NEVER), 101.0, 115.0, False),
+        (Heard(2, "b", NEVER), 110.0, 110.0, True),
+        (Heard(2, "a", 100.0 + GOING_SECONDS), NEVER, 131.0, False),
+        (Heard(2, "a", 101.0 + GOING_SECONDS), NEVER, 132.0, True),
+        (KNOWN, NEVER, 100.0 + GOING_SECONDS + 29.0, False),
+        (KNOWN, NEVER, 100.0 + GOING_SECONDS + 30.0, True),
+    ],
+)
+def test_only_what_a_machine_cannot_have_said_before_it_slept_proves_that_it_is_awake(
+    heard: Heard | None, registered: float, now: float, proves: bool
+) -> None:
+    worker = WorkerInfo(id="1", incarnation=2, name="w")
+    sleeper = Sleeper(worker, Sleep(Phase.ASLEEP, 0.0, ""), slept=100.0, term="a", registered=registered)
+    assert is_awake(sleeper, heard, 0.0, 10.0, now) is proves
+    going = Sleeper(worker, Sleep(Phase.GOING, 0.0, ""), slept=100.0, term="a", registered=registered)
+    assert not is_awake(going, heard, 0.0, 10.0, now), "it may say what it likes until the command has ended"
+
+
+def test_what_a_server_hears_first_after_a_standstill_wakes_nobody() -> None:
+    worker = WorkerInfo(id="1", incarnation=2, name="w")
+    sleeper = Sleeper(worker, Sleep(Phase.ASLEEP, 0.0, ""), slept=100.0, term="a", registered=501.0)
+    assert is_awake(sleeper, Heard(2, "b", NEVER), 0.0, 10.0, 501.0)
+    assert not is_awake(sleeper, Heard(2, "b", NEVER), 500.0, 10.0, 501.0)
+    sleeper.registered = 510.0
+    assert is_awake(sleeper, Heard(2, "b", NEVER), 500.0, 10.0, 510.0)
+
+
+def test_a_machine_that_is_taken_for_awake_by_late_words_and_is_gone_at_once_sleeps_still() -> None:
+    world = asleep()
+    world.cut.discard("w")
+    world.run(10, 1.0)
+    assert shown(world)["status"] == "idle"
+    world.cut.add("w")
+    world.run(45, 1.0)
+    assert shown(world)["status"] == "asleep" and "idle for 1 minute" in shown(world)["reason"]
+
+
+def test_a_machine_that_was_switched_off_is_woken_by_hand_and_shown_as_off_where_that_fails() -> None:
+    world = farm(PowerPlan(wake=("wol", "{mac}"), within=40.0))
+    world.cut.add("w")
+    world.run(50, 1.0)
+    assert shown(world)["status"] == "offline"
+    world.act_on_node("wake", "w")
+    assert commands(world) == [("wake", "far")] and "it is being woken" in shown(world)["reason"]
+    answers(world, "far", "wake")
+    world.run(45, 1.0)
+    assert shown(world)["status"] == "offline" and NOT_WOKEN in shown(world)["reason"]
+    assert not world.server.farm.sleepers
+    world.act_on_node("wake", "w")
+    comes_back(world, "w")
+    assert shown(world)["status"] == "idle"
+
+
+def test_a_worker_that_is_missing_on_a_machine_that_is_awake_is_not_woken() -> None:
+    world = farm(a="far", b="far")
+    world.cut.add("b")
+    world.run(50, 1.0)
+    told = world.act_on_node("wake", "b")
+    assert isinstance(told, Sorry) and "a runs on it" in told.message
 
 
 def test_further_machines_are_woken_only_where_that_is_worth_it() -> None:

@@ -56,16 +56,52 @@ class PowerPlan:
 NO_PLAN = PowerPlan()
 
 
-class Sleeper(msgspec.Struct):
-    """A worker that is put to sleep, sleeps, or is woken: since when (``since``, seconds since the epoch) and ``why``; how often
-    it was woken in vain (``tried``), and what the last try said (``trouble``)."""
+class Sleep(msgspec.Struct):
+    """What the record keeps of a worker that is put to sleep, sleeps, or is woken: since when (``since``, seconds since the
+    epoch) and ``why``; how often it was woken in vain (``tried``), and what the last try said (``trouble``). ``was_off``: it
+    was not put to sleep, and somebody has it woken nevertheless."""
 
-    info: WorkerInfo
     phase: Phase
     since: float
     why: str
     tried: int = 0
     trouble: str = ""
+    was_off: bool = False
+
+
+@dataclass
+class Sleeper:
+    """A worker that is put to sleep, sleeps, or is woken. What is beside its ``state`` is known to this server only. Times are
+    monotonic there: by the clock of the day nothing that a machine does can be told from a clock that was set."""
+
+    info: WorkerInfo
+    state: Sleep
+    slept: float = float("-inf")
+    """When it fell asleep; -inf: before this server began."""
+    term: str = ""
+    """By what term it was registered then."""
+    registered: float = float("-inf")
+    """When it was last registered by another term."""
+    woken: float | None = None
+    """Since when it is being woken."""
+    roused: float = float("-inf")
+    """When it was taken for awake."""
+    wanted: float | None = None
+    """Since when work waits for its machine."""
+    not_before: float = float("-inf")
+    """Before when its machine, which was woken in vain, is not woken again."""
+    failed: tuple[float, str] | None = None
+    """When the command failed that was to put its machine to sleep, and why. Perhaps that sleeps nevertheless, by an earlier
+    one: a server that was restarted gives it again. Its next heartbeat tells."""
+
+    @property
+    def phase(self) -> Phase:
+        return self.state.phase
+
+    @property
+    def machine(self) -> str:
+        """The host that it runs on; all workers of it sleep together."""
+        return self.info.host or self.info.id
 
 
 def read_command(text: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from brender.model.eligibility import general_obstacle
 from brender.model.nodes import WorkerInfo
+from brender.model.power import Phase, Sleeper
 from brender.scheduling.classes import Job, JobClass, Worker
 from brender.scheduling.folder_limits import Limits, inside_of
 from brender.scheduling.roster import Roster
@@ -17,6 +18,10 @@ from brender.scheduling.roster import Roster
 _WAKES_WORTH = 2.0
 #: Jobs of one kind that are looked at.
 _JOBS_LOOKED_AT = 200
+#: What a machine takes to fall asleep once its command has ended, in seconds. What it beats later proves that it is awake.
+GOING_SECONDS = 30.0
+#: In so many leases a manager, and then the server, has missed a worker that says nothing.
+_LEASES_TO_BE_MISSED = 3
 
 
 class Work(NamedTuple):
@@ -68,6 +73,43 @@ def may_sleep(idle: Sequence[float | None], after: float) -> bool:
     (True, False, False)
     """
     return bool(idle) and all(seconds is not None and seconds >= after for seconds in idle)
+
+
+class Heard(NamedTuple):
+    """What is known of a worker that is to sleep, and that managers say is there: which start of it, the term of its
+    registration, and when it beat last, monotonic."""
+
+    incarnation: int
+    term: str
+    beat: float
+
+
+def is_awake(sleeper: Sleeper, heard: Heard | None, listening: float, lease: float, now: float) -> bool:
+    """Return whether what is *heard* of *sleeper* proves that its machine is awake (``None``: it is not there).
+
+    Only what it cannot have said before it slept proves that:
+
+    - it was started again since;
+    - it was registered again, a lease or more after it fell asleep: an older word counts for nothing;
+    - it beats, later than it may take to fall asleep;
+    - it is still there long after its manager would have missed it.
+
+    *listening*: since when the server hears without a break, monotonic. What comes at first may have waited for that.
+    """
+    if sleeper.phase is Phase.GOING or heard is None:
+        return False
+    silent = max(sleeper.slept, listening)
+    return (
+        heard.incarnation > sleeper.info.incarnation
+        or (heard.term != sleeper.term and sleeper.registered >= silent + lease)
+        or heard.beat > max(sleeper.slept + GOING_SECONDS, listening)
+        or now >= silent + GOING_SECONDS + missed_after(lease)
+    )
+
+
+def missed_after(lease: float) -> float:
+    """Return the seconds after which the server knows that a worker is gone which says nothing any more."""
+    return _LEASES_TO_BE_MISSED * lease
 
 
 def works(roster: Roster, sleeping: Mapping[str, Sequence[WorkerInfo]]) -> list[Work]:

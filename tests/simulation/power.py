@@ -1,7 +1,4 @@
-"""Machines that sleep while they are idle, in a fifth of the histories: commands that fail now and then, or go unheard.
-
-Not where messages travel for longer than a lease: what a machine said before it slept would then be taken for its waking.
-"""
+"""Machines that sleep while they are idle, in a fifth of the histories: commands that fail now and then, or go unheard."""
 
 import random
 from typing import TYPE_CHECKING
@@ -21,7 +18,7 @@ class Power:
     def __init__(self, world: "Simulation") -> None:
         self.world = world
         self.chance = random.Random(f"power of {world.seed}")
-        self.plan = _PLAN if self.chance.random() < 0.2 and world.conditions.weather is None else PowerPlan()
+        self.plan = _PLAN if self.chance.random() < 0.2 else PowerPlan()
         self.asleep: set[str] = set()
         """The names of the workers whose machines sleep."""
         self.slept = 0

@@ -50,6 +50,7 @@ from brender.model.errors import BadInput, BrenderError, NotFound
 from brender.model.job import check_priority
 from brender.model.keys import KeyRole, Principal
 from brender.model.log_events import LEVELS
+from brender.model.nodes import WorkerInfo
 from brender.model.status import Wanted
 from brender.roles.effects import FOREIGN_KEY, Effect, KeepLog, Now, Peer, Refuse, Reply, Send, SetLogLevel
 from brender.roles.policy import Policy
@@ -200,8 +201,11 @@ class ServerCore:
         self._effects.append(Reply(peer.route, answer))
         return self._taken()
 
-    def act_on_node(self, peer: Peer, message: Act, kind: str, name: str, now: Now) -> list[Effect]:
-        """Carry out what a person asks of the worker or manager (*kind*) whose id is the message's target."""
+    def act_on_node(
+        self, peer: Peer, message: Act, kind: str, name: str, now: Now, absent: WorkerInfo | None = None
+    ) -> list[Effect]:
+        """Carry out what a person asks of the worker or manager (*kind*) whose id is the message's target. *absent*: how a worker
+        that is not there introduced itself."""
         self.activity.by = peer
         user = self._user(peer, message)
         try:
@@ -212,8 +216,10 @@ class ServerCore:
             elif message.action in ("sleep", "wake"):
                 if kind != "worker":
                     raise BadInput(f"{name} is a manager: workers sleep, and are woken")
-                asked = self.power.sleep if message.action == "sleep" else self.power.wake
-                asked(message.target, name, now, user)
+                if message.action == "sleep":
+                    self.power.sleep(message.target, name, now, user)
+                else:
+                    self.power.wake(message.target, name, now, user, absent)
             elif message.action not in SAYABLE:
                 self.nodes.want(kind, message.target, name, NODE_ACTIONS[message.action], now, user)
             elif kind == "worker":

@@ -20,12 +20,14 @@ from brender.farm.waiting import follow
 from brender.model.addon import AddOn
 from brender.model.beginning import After
 from brender.model.errors import BadInput, BrenderError
+from brender.model.nodes import WorkerInfo
 from brender.model.status import ENDED_JOB
 from brender.model.text import job_in_words
 from brender.roles.server import restore
 from brender.roles.server.jobs import Selection
 from brender.roles.server.set_aside import REFUSED_FOR_EVER
 from brender.store.named import Record, job_id, node_id
+from brender.store.recorded import worker_info
 from brender.store.writer import Writer
 
 log = logging.getLogger("brender.server")
@@ -197,6 +199,10 @@ class FarmStore:
     def node(self, named: str) -> tuple[str, str, str]:
         """Return kind, id and name of the worker or manager *named* so. Raises `NotFound` or `BadInput`."""
         return node_id(self.record, named)
+
+    def worker(self, id: str) -> WorkerInfo:
+        """Return how the worker *id* introduced itself last. It may be long gone."""
+        return worker_info(self.writer.tables.Worker.get_by_id(id))
 
     def why_not(self, job: str) -> str:
         """Return why nothing can be done to *job* by what only the record knows, "" where something can."""

@@ -170,6 +170,7 @@ class Nodes:
         if worker.manager in self.farm.managers:
             self.farm.managers[worker.manager].workers.discard(worker.info.id)
         self._no_longer(_LEAVING, "worker", worker.info.id)
+        self.power.gone(worker, reason.startswith(ON_PURPOSE), now)
         if (sleeper := self.farm.sleepers.get(worker.info.id)) is not None:
             worker.leave(reason_of(sleeper))
             return

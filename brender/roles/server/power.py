@@ -5,7 +5,7 @@ restart of the server. The commands run outside of the control loop (`brender.ro
 """
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime
 
 import msgspec
@@ -15,21 +15,19 @@ from brender.farm.nodes import WorkerState
 from brender.model.errors import BadInput, BrenderError, Conflict
 from brender.model.hooks import EVENTS
 from brender.model.nodes import WorkerInfo
-from brender.model.power import ASLEEP, BEING_WOKEN, NOT_WOKEN, Phase, PowerPlan, Sleeper, command_for
+from brender.model.power import ASLEEP, BEING_WOKEN, NOT_WOKEN, Phase, PowerPlan, Sleep, Sleeper, command_for
 from brender.model.status import UNLISTED, Wanted, WorkerStatus
 from brender.model.text import harmless, plural, some_of
 from brender.roles.effects import Now, RunPower
 from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.jobs import Emit
-from brender.scheduling.power import has_work, may_sleep, wanted, works
+from brender.scheduling.power import GOING_SECONDS, Heard, has_work, is_awake, may_sleep, missed_after, wanted, works
 from brender.scheduling.roster import Roster
 
 _LOOK_SECONDS = 1.0
 #: Work has to wait for so long before a machine is woken for it: between two frames workers are free for a moment.
 _PATIENCE_SECONDS = 3.0
-#: A machine that was put to sleep is not woken before: it is still on its way. If it beats later than that, it is awake.
-_GOING_SECONDS = 30.0
 #: What a wake takes, as long as none was measured; and the longest pause between two tries, in seconds.
 _WAKE_SECONDS, _LONGEST_PAUSE = 60.0, 3600.0
 #: What keeps a worker asleep although work waits that it could do.
@@ -44,23 +42,13 @@ class Power:
         self.plan: PowerPlan = policy.power
         self.activity, self.emit = activity, emit
         self._lease, self._roster, self._own_host = policy.lease, roster, own_host
-        self._due = float("-inf")
+        self._due = self._ticked = self._listening = float("-inf")
         self._idle_since: dict[str, float] = {}
         """Since when each idle worker is so, monotonic."""
-        self._changed: dict[str, float] = {}
-        """Since when each sleeper is in its phase, monotonic, as far as this server knows: by the clock of the day nothing that a
-        machine does can be told from a clock that was put."""
-        self._not_before: dict[str, float] = {}
-        """Before when a machine is not woken again that was woken in vain, monotonic."""
-        self._wanted_since: dict[str, float] = {}
-        """Since when work waits for each sleeping machine, monotonic."""
+        self._roused: dict[str, Sleeper] = {}
+        """Those that were taken for awake a moment ago. One that is gone at once was not: its last words had come late."""
         self._wake_seconds = _WAKE_SECONDS
         self._said: dict[str, str] = {}
-        self._terms: dict[str, str] = {}
-        """By what term each sleeper was registered when it fell asleep."""
-        self._failed: dict[str, tuple[float, str]] = {}
-        """The machines whose command to sleep has failed: when, monotonic, and why. Perhaps they sleep nevertheless, by an
-        earlier one: a server that was restarted gives it again. Their next heartbeat tells."""
         self._running: set[str] = set()
         """The machines for which a command runs."""
 
@@ -70,10 +58,15 @@ class Power:
 
     def tick(self, now: Now) -> None:
         """Put to sleep what has been idle for long, wake what is needed, see who is awake again. Now and then."""
-        if now.mono < self._due or not (self.farm.sleepers or self.plan.sleep):
+        self._listen(now)
+        self._ticked = now.mono
+        if now.mono < self._due or not (self.farm.sleepers or self._roused or self.plan.sleep):
             return
         self._due = now.mono + _LOOK_SECONDS
-        self._see_who_is_awake(now)
+        for sleeper in list(self.farm.sleepers.values()):
+            self._see_whether_awake(sleeper, now)
+        for id in [id for id, each in self._roused.items() if now.mono >= each.roused + missed_after(self._lease)]:
+            self.forget(id)
         self._go_on(now)
         if self.plan.sleep:
             self._put_idle_to_sleep(now)
@@ -99,13 +92,23 @@ class Power:
         self._begin(worker.info.host or worker_id, f"{user or 'somebody'} asked for it", now)
         self.activity.note(now, "sleep", f"the machine of the worker {name} is put to sleep", user=user, worker=worker_id)
 
-    def wake(self, worker_id: str, name: str, now: Now, user: str) -> None:
-        """Wake the machine of the worker *worker_id*. Raises `BrenderError`."""
+    def wake(self, worker_id: str, name: str, now: Now, user: str, absent: WorkerInfo | None = None) -> None:
+        """Wake the machine of the worker *worker_id*. *absent*: how it introduced itself, where it is not there. Raises
+        `BrenderError`."""
         sleeper = self.farm.sleepers.get(worker_id)
+        if sleeper is None and absent is not None:
+            why = f"{user or 'somebody'} asked for it"
+            sleeper = Sleeper(absent, Sleep(Phase.ASLEEP, now.wall, why, was_off=True))
+            if others := self._workers_at(sleeper.machine):
+                there = harmless(others[0].info.name)
+                raise Conflict(
+                    f"The worker {name} is not there, but its machine is awake: {there} runs on it. Start the worker there with "
+                    "`brender-worker`"
+                )
         if sleeper is None:
             raise Conflict(f"The worker {name} does not sleep")
         if sleeper.phase is Phase.GOING:
-            self._let_go(self._machine(sleeper.info))
+            self._let_go(sleeper.machine)
         elif not self.plan.wake:
             raise BadInput(
                 "The server has no command that wakes machines: write one into the table [power] of its settings file, such as "
@@ -113,27 +116,33 @@ class Power:
             )
         else:
             command_for(self.plan.wake, sleeper.info)
-            for each in self._of(self._machine(sleeper.info)):
-                each.tried = 0
-            self._wake(self._machine(sleeper.info), f"{user or 'somebody'} asked for it", now)
+            self.farm.sleepers[worker_id] = sleeper
+            for each in self._of(sleeper.machine):
+                each.state.tried = 0
+            self._wake(sleeper.machine, f"{user or 'somebody'} asked for it", now)
         self.activity.note(now, "wake", f"the machine of the worker {name} is woken", user=user, worker=worker_id)
 
     # --- what is heard ----------------------------------------------------------------------------------------------------
 
     def joined(self, worker: WorkerInfo, term: str, now: Now) -> None:
-        """Note that *worker* has joined, registered by this *term*. One that was put to sleep a moment ago may be named by its
-        manager once more."""
-        sleeper = self.farm.sleepers.get(worker.id)
-        if sleeper is None:
+        """Note that *worker* has joined, registered by this *term*."""
+        self._listen(now)
+        if (sleeper := self.farm.sleepers.get(worker.id)) is not None:
+            if term != sleeper.term:
+                sleeper.registered = now.mono
+            self._see_whether_awake(sleeper, now)
+
+    def gone(self, worker: WorkerState, on_purpose: bool, now: Now) -> None:
+        """Note that *worker* is gone. One that was taken for awake a moment ago sleeps still, unless it left *on_purpose*."""
+        if (sleeper := self._roused.get(worker.info.id)) is None:
             return
-        seconds = now.mono - self._changed.setdefault(worker.id, now.mono)
-        is_known = term == self._terms.get(worker.id)
-        is_new = worker.incarnation > sleeper.info.incarnation  # it was started since it fell asleep
-        if sleeper.phase is Phase.GOING or is_known or (sleeper.phase is Phase.ASLEEP and seconds < self._lease and not is_new):
+        if on_purpose or sleeper.state.was_off:
+            self.forget(worker.info.id)
             return
-        if sleeper.phase is Phase.WAKING:
-            self._wake_seconds = max(1.0, (self._wake_seconds + seconds) / 2)
-        self._awake(worker.id, now)
+        del self._roused[worker.info.id]
+        self.farm.sleepers[worker.info.id] = sleeper
+        sleeper.state.phase, sleeper.slept, sleeper.term, sleeper.info = Phase.ASLEEP, now.mono, worker.term, worker.info
+        self.farm.ledger.change("worker", worker.info.id, {"power": msgspec.to_builtins(sleeper.state)})
 
     def powered(self, machine: str, verb: str, why_not: str, now: Now) -> None:
         """Note what came of the command that puts *machine* to ``sleep``, or wakes it (*verb*): *why_not* is "" where it went
@@ -148,29 +157,30 @@ class Power:
         if verb == "wake" and why_not:
             self._not_woken(machine, why_not, now)
         elif verb == "sleep" and why_not:
-            self._failed[machine] = now.mono, why_not
+            for each in sleepers:
+                each.failed = now.mono, why_not
         elif verb == "sleep" and all(each.phase is Phase.GOING for each in sleepers):
             self._change(sleepers, Phase.ASLEEP, now)
-            self.activity.note(now, "sleep", f"the machine of {names} sleeps: {sleepers[0].why}")
+            self.activity.note(now, "sleep", f"the machine of {names} sleeps: {sleepers[0].state.why}")
 
     def forget(self, worker_id: str) -> None:
         """Let the worker *worker_id* sleep no more: it is forgotten."""
-        self._changed.pop(worker_id, None)
-        self._terms.pop(worker_id, None)
-        if self.farm.sleepers.pop(worker_id, None) is not None:
+        known = self.farm.sleepers.pop(worker_id, None) or self._roused.pop(worker_id, None)
+        if known is not None:
             self.farm.ledger.change("worker", worker_id, {"power": None})
 
     # --- inside -----------------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _machine(worker: WorkerInfo) -> str:
-        return worker.host or worker.id
-
     def _of(self, machine: str) -> list[Sleeper]:
-        return [each for _, each in sorted(self.farm.sleepers.items()) if self._machine(each.info) == machine]
+        return [each for _, each in sorted(self.farm.sleepers.items()) if each.machine == machine]
 
     def _workers_at(self, machine: str) -> list[WorkerState]:
-        return [each for _, each in sorted(self.farm.workers.items()) if self._machine(each.info) == machine]
+        return [each for id, each in sorted(self.farm.workers.items()) if (each.info.host or id) == machine]
+
+    def _listen(self, now: Now) -> None:
+        """Note since when the server hears: after a standstill, what is heard first had waited."""
+        if now.mono - self._ticked > self._lease / 2:
+            self._listening = self._ticked = now.mono
 
     def _why_not(self, machine: str) -> str:
         """Return why *machine* must not sleep; "" where it may."""
@@ -190,7 +200,7 @@ class Power:
                 self._idle_since.setdefault(id, now.mono)
             else:
                 self._idle_since.pop(id, None)
-            machines.setdefault(self._machine(worker.info), []).append(worker)
+            machines.setdefault(worker.info.host or id, []).append(worker)
         for id in self._idle_since.keys() - self.farm.workers.keys():
             del self._idle_since[id]
         for machine, workers in machines.items():
@@ -207,21 +217,21 @@ class Power:
         """Give *machine* nothing new; it sleeps once it has finished."""
         for worker in self._workers_at(machine):
             worker.sleepless = ""
-            self.farm.sleepers[worker.info.id] = Sleeper(worker.info, Phase.GOING, now.wall, why)
+            self._roused.pop(worker.info.id, None)
+            self.farm.sleepers[worker.info.id] = Sleeper(worker.info, Sleep(Phase.GOING, now.wall, why))
         self._change(self._of(machine), Phase.GOING, now)
 
     def _go_on(self, now: Now) -> None:
         """Run the command for the machines that have finished; give up what did not wake in time."""
-        for machine in sorted({self._machine(each.info) for each in self.farm.sleepers.values()}):
+        for machine in sorted({each.machine for each in self.farm.sleepers.values()}):
             sleepers = self._of(machine)
             first = sleepers[0]
             if machine in self._running:
                 continue
             if first.phase is Phase.GOING:
                 workers = self._workers_at(machine)
-                failed = self._failed.get(machine)
+                failed = first.failed
                 if not workers:
-                    self._failed.pop(machine, None)
                     self._change(sleepers, Phase.ASLEEP, now)  # the command's end was not heard, or it left by itself
                 elif failed is not None:
                     # Its manager would have missed it by then.
@@ -229,35 +239,43 @@ class Power:
                         self._not_asleep(machine, failed[1], now)
                 elif not any(each.attempts for each in workers):
                     self._run(machine, "sleep", self.plan.sleep, first, now)
-            elif first.phase is Phase.WAKING and now.mono - self._changed.setdefault(first.info.id, now.mono) > self.plan.within:
-                self._not_woken(machine, f"it was not back within {_duration(self.plan.within)}", now)
+            elif first.phase is Phase.WAKING:
+                first.woken = now.mono if first.woken is None else first.woken
+                if now.mono - first.woken > self.plan.within:
+                    self._not_woken(machine, f"it was not back within {_duration(self.plan.within)}", now)
 
     def _wake_what_is_needed(self, now: Now) -> None:
         sleeping: dict[str, list[WorkerInfo]] = {}
         coming, due = [], set()
         for id, each in self.farm.sleepers.items():
-            machine = self._machine(each.info)
+            machine = each.machine
             if each.phase is Phase.WAKING:
                 coming.append(machine)
-            elif each.phase is Phase.ASLEEP and self.plan.wake and self._is_due(each, now):
+            elif each.phase is Phase.ASLEEP and self.plan.wake and now.mono >= max(each.not_before, each.slept + GOING_SECONDS):
                 due.add(machine)
             is_wanted = self.farm.wanted.get(id) not in _NOT_WANTED and id not in self.farm.asleep
             if is_wanted and each.phase is not Phase.GOING:
                 sleeping.setdefault(machine, []).append(self._tagged(each.info))
         self._said = {}
         if not sleeping or self._roster.stale:
-            self._wanted_since.clear()
+            self._note_wanted((), now)
             return
         slots = {machine: len(sleeping[machine]) for machine in sorted(sleeping) if machine in due or machine in coming}
         found = works(self._roster, sleeping)
         needed = wanted(found, slots, coming, self._wake_seconds)
-        self._wanted_since = {each: self._wanted_since.get(each, now.mono) for each in needed}
+        self._note_wanted(needed, now)
         for machine, job in needed.items():
-            if now.mono - self._wanted_since[machine] >= _PATIENCE_SECONDS:
+            if now.mono - max(each.wanted or 0.0 for each in self._of(machine)) >= _PATIENCE_SECONDS:
                 self._wake(machine, f"{self.farm.jobs[job].called} waits for it", now)
         self._said = {
             job: self._said_of(sorted(work.sleepers)) for work in found if not work.there and work.sleepers for job in work.jobs
         }
+
+    def _note_wanted(self, machines: Container[str], now: Now) -> None:
+        """Note for which *machines* work waits, and since when."""
+        for each in self.farm.sleepers.values():
+            since = now.mono if each.wanted is None else each.wanted
+            each.wanted = since if each.machine in machines else None
 
     def _said_of(self, machines: list[str]) -> str:
         """Return what is said of a job that only these *machines* could do, which sleep or are being woken."""
@@ -266,14 +284,9 @@ class Power:
             return f"It waits for {some_of(waking)}, which {'is' if len(waking) == 1 else 'are'} being woken"
         names = [harmless(each.info.name) for each in sleepers]
         verb = "sleeps" if len(names) == 1 else "sleep"
-        trouble = next((each.trouble for each in sleepers if each.trouble), "")
+        trouble = next((each.state.trouble for each in sleepers if each.state.trouble), "")
         failed = f" and {NOT_WOKEN}: {trouble}" if trouble else ""
         return f"It waits for {some_of(names)}, which {verb}{failed}. `brender wake {shlex.quote(names[0])}` wakes it"
-
-    def _is_due(self, sleeper: Sleeper, now: Now) -> bool:
-        """Return whether *sleeper* may be woken: it has had the time to fall asleep, and was not tried a moment ago."""
-        slept = self._changed.get(sleeper.info.id, float("-inf"))
-        return now.mono >= max(self._not_before.get(self._machine(sleeper.info), slept), slept + _GOING_SECONDS)
 
     def _tagged(self, worker: WorkerInfo) -> WorkerInfo:
         extra = self.farm.extra_tags.get(worker.id, frozenset())
@@ -282,7 +295,7 @@ class Power:
     def _wake(self, machine: str, why: str, now: Now) -> None:
         sleepers = self._of(machine)
         for each in sleepers:
-            each.why, each.tried = why, each.tried + 1
+            each.state.why, each.state.tried = why, each.state.tried + 1
         self._change(sleepers, Phase.WAKING, now)
         self._run(machine, "wake", self.plan.wake, sleepers[0], now)
 
@@ -294,7 +307,7 @@ class Power:
             return
         self._running.add(machine)
         info = sleeper.info
-        env = {"BRENDER_WORKER": info.name, "BRENDER_MAC": info.mac, "BRENDER_HOST": info.host, "BRENDER_WHY": sleeper.why}
+        env = {"BRENDER_WORKER": info.name, "BRENDER_MAC": info.mac, "BRENDER_HOST": info.host, "BRENDER_WHY": sleeper.state.why}
         self.emit(RunPower(machine, verb, words, env))
 
     def _not_asleep(self, machine: str, why: str, now: Now) -> None:
@@ -306,51 +319,53 @@ class Power:
 
     def _not_woken(self, machine: str, why: str, now: Now) -> None:
         sleepers = self._of(machine)
-        self._not_before[machine] = now.mono + min(_LONGEST_PAUSE, self.plan.within * 2.0 ** min(sleepers[0].tried, 12))
+        pause = min(_LONGEST_PAUSE, self.plan.within * 2.0 ** min(sleepers[0].state.tried, 12))
         for each in sleepers:
-            each.trouble = why
+            each.not_before, each.state.trouble = now.mono + pause, why
             text = f"The worker {harmless(each.info.name)} {EVENTS['worker-not-woken']}: {why}"
             self.farm.happened("worker-not-woken", now.wall, worker=each.info.name, text=text, reason=why)
         self._change(sleepers, Phase.ASLEEP, now)
+        for each in [each for each in sleepers if each.state.was_off]:
+            self.forget(each.info.id)  # (its row says why it could not be woken)
         names = some_of([each.info.name for each in sleepers])
         self.activity.note(now, "wake", f"the machine of {names} could not be woken: {why}", worker=sleepers[0].info.id)
 
     def _let_go(self, machine: str) -> None:
         """Let *machine*, which was to sleep, work on."""
-        self._failed.pop(machine, None)
         for each in self._of(machine):
             self.forget(each.info.id)
             self._idle_since.pop(each.info.id, None)
             self.farm.changed.add(each.info.id)
 
-    def _see_who_is_awake(self, now: Now) -> None:
-        for id, each in list(self.farm.sleepers.items()):
-            worker = self.farm.workers.get(id)
-            patience = _GOING_SECONDS if each.phase is Phase.ASLEEP else 0.0
-            if (
-                worker is not None
-                and each.phase is not Phase.GOING
-                and worker.beat > self._changed.get(id, float("-inf")) + patience
-            ):
-                self._awake(id, now)
-
-    def _awake(self, worker_id: str, now: Now) -> None:
-        sleeper = self.farm.sleepers[worker_id]
-        self.forget(worker_id)
-        self._idle_since.pop(worker_id, None)
-        self.farm.changed.add(worker_id)
-        self.activity.note(now, "wake", f"the worker {sleeper.info.name} is awake", worker=worker_id)
+    def _see_whether_awake(self, sleeper: Sleeper, now: Now) -> None:
+        """Let *sleeper* work, if what is heard of it proves that it is awake."""
+        id = sleeper.info.id
+        worker = self.farm.workers.get(id)
+        heard = Heard(worker.info.incarnation, worker.term, worker.beat) if worker is not None else None
+        if not is_awake(sleeper, heard, self._listening, self._lease, now.mono):
+            return
+        if sleeper.woken is not None:
+            self._wake_seconds = max(1.0, (self._wake_seconds + now.mono - sleeper.woken) / 2)
+        del self.farm.sleepers[id]
+        self._roused[id] = sleeper  # (its row is kept until that is certain)
+        sleeper.roused, sleeper.woken = now.mono, None
+        self._idle_since.pop(id, None)
+        self.farm.changed.add(id)
+        self.activity.note(now, "wake", f"the worker {sleeper.info.name} is awake", worker=id)
 
     def _change(self, sleepers: Iterable[Sleeper], phase: Phase, now: Now) -> None:
         """Let *sleepers* be in that *phase* since *now*, and their rows say so."""
         for each in sleepers:
             if (each.phase, phase) != (Phase.WAKING, Phase.ASLEEP):
-                each.since = now.wall
-                self._changed[each.info.id] = now.mono
-            each.phase = phase
-            if phase is Phase.ASLEEP and (worker := self.farm.workers.get(each.info.id)) is not None:
-                self._terms[each.info.id] = worker.term
-            fields = {"power": msgspec.to_builtins(each)}
+                each.state.since = now.wall
+            if (each.phase, phase) == (Phase.GOING, Phase.ASLEEP):
+                each.slept = now.mono
+                if (worker := self.farm.workers.get(each.info.id)) is not None:
+                    each.term, each.info = worker.term, worker.info
+            each.failed = None
+            each.woken = now.mono if phase is Phase.WAKING else None
+            each.state.phase = phase
+            fields = {"power": msgspec.to_builtins(each.state)}
             if each.info.id not in self.farm.workers:
                 fields["reason"] = reason_of(each)
             self.farm.ledger.change("worker", each.info.id, fields)
@@ -359,15 +374,18 @@ class Power:
 
 def reason_of(sleeper: Sleeper) -> str:
     """Return why the worker *sleeper* takes nothing, as people are told."""
-    at = f"{datetime.fromtimestamp(sleeper.since):%H:%M}"
-    if sleeper.phase is Phase.GOING:
-        return f"it is put to sleep: {sleeper.why}"
-    if sleeper.phase is Phase.WAKING:
-        return f"{BEING_WOKEN} {at}: {sleeper.why}"
-    if sleeper.trouble:
-        tries = "once" if sleeper.tried == 1 else f"{sleeper.tried} times"
-        return f"{ASLEEP} {at}. It {NOT_WOKEN}, tried {tries}: {sleeper.trouble}"
-    return f"{ASLEEP} {at}: {sleeper.why}"
+    state = sleeper.state
+    at = f"{datetime.fromtimestamp(state.since):%H:%M}"
+    if state.phase is Phase.GOING:
+        return f"it is put to sleep: {state.why}"
+    if state.phase is Phase.WAKING:
+        return f"{BEING_WOKEN} {at}: {state.why}"
+    if state.was_off:
+        return f"it {NOT_WOKEN} at {at}: {state.trouble}"
+    if state.trouble:
+        tries = "once" if state.tried == 1 else f"{state.tried} times"
+        return f"{ASLEEP} {at}. It {NOT_WOKEN}, tried {tries}: {state.trouble}"
+    return f"{ASLEEP} {at}: {state.why}"
 
 
 def _duration(seconds: float) -> str:

@@ -29,7 +29,7 @@ from brender.model.job import BAKE, FileFacts, Requirements
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import read_series
 from brender.model.people import Role
-from brender.model.power import Sleeper
+from brender.model.power import Sleep, Sleeper
 from brender.model.quotas import HALF_LIFE, Quota, QuotaKind, half_life_of
 from brender.model.ranges import Ranges
 from brender.model.schedule import parse_schedule
@@ -65,8 +65,8 @@ def restore(writer: Writer, mono: float) -> Farm:
     ):
         farm.paused[id] = until
     worker = tables.Worker
-    for id, power in worker.select(worker.id, worker.power).where(worker.power.is_null(False)).tuples():
-        farm.sleepers[id] = msgspec.convert(power, Sleeper)
+    for row in worker.select().where(worker.power.is_null(False)):
+        farm.sleepers[row.id] = Sleeper(worker_info(row), msgspec.convert(row.power, Sleep))
     for row in worker.select(worker.id, worker.extra_tags, worker.schedule, worker.failed_in_row, worker.drained):
         if row.extra_tags:
             farm.extra_tags[row.id] = frozenset(row.extra_tags)

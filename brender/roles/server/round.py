@@ -219,7 +219,9 @@ class Round:
             if message.action in NODE_ACTIONS:
                 kind, id, name = store.node(message.target)
                 known = msgspec.structs.replace(message, target=id)
-                self.apply(lambda core, now: core.act_on_node(peer, known, kind, name, now), peer, message)
+                is_absent = message.action == "wake" and kind == "worker" and id not in self.core.farm.workers
+                absent = store.worker(id) if is_absent else None
+                self.apply(lambda core, now: core.act_on_node(peer, known, kind, name, now, absent), peer, message)
                 return
             target = message.target
             if why := store.why_not(target):
