@@ -46,6 +46,12 @@ def test_a_count_that_blender_does_not_go_on_with_gives_way_to_the_share_by_the_
     assert (read_text(later.text).phase, read_text(later.text).samples, read_text(later.text).remaining) == ("sampling", 0, 4.0)
 
 
+def test_a_new_count_is_shown_however_long_the_frame_took_before_its_first_sample() -> None:
+    said = FrameProgress(1, 500, "sampling", remaining=20.0, spent=6.0)
+    assert said.text == "sampling 1/500 · 0:20 left"
+    assert replace(said, since=2.0).text == "sampling 31 % · 0:18 left"
+
+
 def test_a_frame_that_takes_longer_than_was_said_is_not_done() -> None:
     said = FrameProgress(1, 1000, "sampling", remaining=29.0, spent=1.0, since=100.0)
     assert (said.share, said.left) == (0.99, 0.0)

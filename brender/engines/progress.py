@@ -29,7 +29,7 @@ _ALL = (LOADING, COMPILING, SYNCHRONIZING, RENDERING, SAMPLING, TILES, DENOISING
 _COUNT = re.compile(rf"({'|'.join(_COUNTED)}) (\d+)/(\d+)")
 _LEFT = re.compile(r"([\d:]+) left")
 _SHARE = re.compile(rf"({'|'.join(_COUNTED)}) \d+ %")
-#: The share of a frame by which its count may lag behind the clock before it is old.
+#: The share of a frame's time that may pass after a count before the count is old.
 _OLD_SHARE = 0.05
 _LASTED = re.compile(r", (?:\d+ s|[\d:]+)$")
 #: The phases after the last sample.
@@ -76,6 +76,12 @@ class FrameProgress:
         return min(1.0, self.sample / self.samples) if self.samples else 0.0
 
     @property
+    def _is_old(self) -> bool:
+        """Whether so much time has passed since it was said that its count is no longer true. (A frame may have taken long before
+        its first sample: the share by the clock is then ahead of a count that is new.)"""
+        return bool(self.remaining) and self.since > _OLD_SHARE * (self.spent + (self.remaining or 0.0))
+
+    @property
     def left(self) -> float | None:
         """Seconds that the frame still takes, as far as is known."""
         return None if self.remaining is None else max(0.0, self.remaining - self.since)
@@ -95,8 +101,7 @@ class FrameProgress:
         words = []
         lasted = self.in_phase + self.since
         if self.phase in _COUNTED:
-            is_old = self.share > self._counted + _OLD_SHARE
-            count = f"{self.share * 100:.0f} %" if is_old else f"{self.sample}/{self.samples}" if self.samples else ""
+            count = f"{self.share * 100:.0f} %" if self._is_old else f"{self.sample}/{self.samples}" if self.samples else ""
             words.append(f"{self.phase} {count}".rstrip())
         elif self.phase:
             words.append(f"{self.phase}, {_clock(lasted) if lasted >= 60 else f'{lasted:.0f} s'}" if lasted >= 1 else self.phase)
