@@ -458,6 +458,7 @@
   }
   (async () => {
     kinds = await farm.ask("/job-types");
+    drop.inert = false; // Files that come earlier, with nothing here to take them, would be lost.
     showFields();
     await look();
     await lookForPresets();
