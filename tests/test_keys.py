@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import signal
 import socket
 import sys
 import threading
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from brender.bus.address import ManagerAddresses, free_ports
+from brender.bus.address import Address, ManagerAddresses, answers, free_ports
 from brender.bus.keys import kept_pair, new_pair
 from brender.bus.membership import JoinToken, Membership, parse_token
 from brender.bus.messages import ManagerPlace
@@ -22,7 +24,7 @@ from brender.model.keys import (
     KeyRole,
 )
 from brender.store.datafolder import DataFolder
-from tests.tools import command, ended, invite, line_of, one_farm, process, submit_command, tries, until
+from tests.tools import command, ended, invite, line_of, one_farm, pid_of, process, submit_command, tries, until
 
 PYTHON = sys.executable
 
@@ -196,6 +198,27 @@ def test_a_node_that_asks_for_a_new_key_has_it_and_works_on(tmp_path: Path) -> N
 
 
 @pytest.mark.thorough
+def test_a_node_that_joins_waits_for_a_server_that_is_there_and_has_too_much_to_do(
+    module_farm: LocalFarm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, server = invite("manager", module_farm.folder.root), pid_of(module_farm, "server")
+
+    def looked(address: Address, seconds: float) -> bool:
+        """It is looked whether the server is there: from then on it has time again."""
+        found = answers(address, seconds)
+        os.kill(server, signal.SIGCONT)
+        return found
+
+    monkeypatch.setattr("brender.bus.membership._SECONDS_EACH", 0.2)
+    monkeypatch.setattr("brender.bus.membership.answers", looked)
+    os.kill(server, signal.SIGSTOP)
+    try:
+        joined = joining.join_as_node(DataFolder(tmp_path), KeyRole.MANAGER, "late", token, None)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert joined.name == "late"
+
+
 def test_a_server_that_was_installed_anew_is_said_to_be_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     port, server = free_ports(5) + 4, tmp_path / "server"
     with _server(server, port):

@@ -32,6 +32,8 @@ from brender.model.text import with_article
 
 _PREFIX = "brender-"
 _SECONDS_EACH = 5.0
+#: More of them for one that is there and does not answer yet.
+_BUSY_SECONDS = 30.0
 _RESEND_SECONDS = 1.0
 #: How long it takes at most to see whether something listens where no answer came from.
 _PROBE_SECONDS = 1.0
@@ -178,10 +180,18 @@ def _exchange(address: Address, key: str, pair: KeyPair, message: Enrol) -> Enro
             raise _told(told, message)
         return told if isinstance(told, Enrolled) and told.id == message.id else None
 
+    seconds = _SECONDS_EACH
     try:
         socket.connect(address)
         enrolled = ask(socket, message, _SECONDS_EACH, _RESEND_SECONDS, answer)
         connections.happened()
+        is_there = enrolled is None and not connections.strange and answers(address, _PROBE_SECONDS)
+        if is_there and message.token:
+            # It starts, or its machine has much to do. A node that has joined before goes on without an answer; one that joins
+            # now would have to be started again by somebody.
+            seconds += _BUSY_SECONDS
+            enrolled = ask(socket, message, _BUSY_SECONDS, _RESEND_SECONDS, answer)
+            connections.happened()
     finally:
         socket.close()
         context.term()
@@ -192,9 +202,9 @@ def _exchange(address: Address, key: str, pair: KeyPair, message: Enrol) -> Enro
             f"what listens at {address} does not have the key of the farm's server, or is not a brender server. Was the server "
             f"reinstalled? Then ask for a new token: {token_command(message.role)}"
         )
-    if answers(address, _PROBE_SECONDS):
+    if is_there:
         raise Unreachable(
-            f"what listens at {address} did not answer within {_SECONDS_EACH:.0f} seconds: the server hangs, was stopped, or "
+            f"what listens at {address} did not answer within {seconds:.0f} seconds: the server hangs, was stopped, or "
             "has too much to do. Its own log says more; try again in a moment"
         )
     raise Unreachable(
