@@ -7,9 +7,10 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from brender.bus.address import Address, ServerAddresses, free_ports
 from brender.bus.ids import new_id
@@ -20,7 +21,9 @@ from brender.engines.blenders import ask, own_bpy
 from brender.model.nodes import Blender
 from brender.roles.policy import Policy
 from brender.roles.server.loop import Server
+from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
+from tests.new_records import make_schema
 from tests.tools import invite, line_of, process, until
 
 BLENDS = Path(__file__).parent / "blends"
@@ -73,17 +76,24 @@ def browser_path() -> str:
     return path
 
 
-@pytest.fixture
-def page(browser_path: str) -> Iterator[Page]:
-    """A page in a real Chromium; whatever goes wrong in it fails the test."""
-    problems: list[str] = []
+@pytest.fixture(scope="module")
+def module_browser(browser_path: str) -> Iterator[Browser]:
+    """A real Chromium for the tests of a module. (Not for all: as long as it runs, nothing else can use asyncio.)"""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
-        made = browser.new_page()
-        made.on("pageerror", lambda error: problems.append(str(error)))
-        made.on("console", lambda message: problems.append(message.text) if "Security" in message.text else None)
-        yield made
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(module_browser: Browser) -> Iterator[Page]:
+    """A page in a real Chromium, with cookies of its own; whatever goes wrong in it fails the test."""
+    problems: list[str] = []
+    made = module_browser.new_page()
+    made.on("pageerror", lambda error: problems.append(str(error)))
+    made.on("console", lambda message: problems.append(message.text) if "Security" in message.text else None)
+    yield made
+    made.close()
     assert not problems
 
 
@@ -104,6 +114,7 @@ class PostgreSQL:
         if become:
             shutil.chown(self._home, "postgres")
         self._port = free_ports(1)
+        self._template = ""
         self._control = [*become, control]
         self.url = f"postgresql://postgres@127.0.0.1:{self._port}/"
         self._run("initdb", "-o", "-A trust -U postgres -E UTF8")
@@ -122,12 +133,23 @@ class PostgreSQL:
         shutil.rmtree(self._home, ignore_errors=True)
 
     def new_database(self) -> str:
-        """The URL of a fresh database."""
+        """The URL of a fresh database, without tables."""
+        return self._create("template1")
+
+    def new_record(self) -> str:
+        """The URL of a database with a new record, a copy of one that was migrated."""
+        if not self._template:
+            made = self.new_database()
+            open_for_writing(made).close()
+            self._template = made.removeprefix(self.url)
+        return self._create(self._template)
+
+    def _create(self, template: str) -> str:
         import psycopg
 
         name = f"brender_{new_id()}"
         with psycopg.connect(self.url + "postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url + name
 
     def _run(self, verb: str, *words: str) -> None:
@@ -145,11 +167,19 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a fresh database is to be, on each of the two kinds in turn: a file, and a real PostgreSQL's URL."""
+    """Where a new record is or is to be, on each of the two kinds in turn: a file, and a real PostgreSQL's URL."""
     if request.param == "sqlite":
         return str(tmp_path / "farm.db")
     running: PostgreSQL = request.getfixturevalue("postgresql")
-    return running.new_database()
+    return running.new_record()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_migration() -> Iterator[None]:
+    """In this process, new records are copies of one that was migrated."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("brender.store.database.migrate", make_schema)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -167,19 +197,23 @@ def folder(tmp_path: Path) -> DataFolder:
     return DataFolder(tmp_path / "data")
 
 
+def _plan(folder: DataFolder, module: ModuleType) -> FarmPlan:
+    """A farm with two workers on any free ports; with a dashboard, which takes long to start, where *module* says so."""
+    return FarmPlan(folder=folder, workers=2, any_ports=True, with_dashboard=getattr(module, "WITH_DASHBOARD", False))
+
+
 @pytest.fixture
-def farm(folder: DataFolder) -> Iterator[LocalFarm]:
-    """A whole farm of real processes on any free ports, with two workers and a dashboard."""
-    with LocalFarm(FarmPlan(folder=folder, workers=2, any_ports=True)) as running:
+def farm(request: pytest.FixtureRequest, folder: DataFolder) -> Iterator[LocalFarm]:
+    """A whole farm of real processes with two workers, and a dashboard where the test's module has ``WITH_DASHBOARD = True``."""
+    with LocalFarm(_plan(folder, request.module)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def module_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFarm]:
+def module_farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFarm]:
     """A whole farm as `farm`, that the tests of a module share: for those that leave it able to work, and look only at what is
     their own."""
-    folder = DataFolder(tmp_path_factory.mktemp("farm") / "data")
-    with LocalFarm(FarmPlan(folder=folder, workers=2, any_ports=True)) as running:
+    with LocalFarm(_plan(DataFolder(tmp_path_factory.mktemp("farm") / "data"), request.module)) as running:
         yield running
 
 

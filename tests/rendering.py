@@ -28,6 +28,29 @@ from brender.model.job import JobSpec
 from brender.model.nodes import Blender
 from brender.model.paths import PathVariable
 from brender.model.views import view_suffixes
+from tests.tools import in_blender
+
+_CYCLES = """
+import bpy
+bpy.ops.wm.read_factory_settings()
+scene = bpy.context.scene
+scene.render.engine = "CYCLES"
+{code}
+bpy.ops.wm.save_as_mainfile(filepath={file!r})
+"""
+#: What `cycles_scene` has made in this process.
+_made: dict[tuple[Blender, str], bytes] = {}
+
+
+def cycles_scene(blender: Blender, file: Path, code: str) -> Path:
+    """Let *blender* save Blender's own first scene, with Cycles and after *code* has changed ``scene``, as *file*; returns that.
+    A scene that was made before is copied."""
+    if (blender, code) not in _made:
+        in_blender(blender, _CYCLES.format(code=code, file=str(file)), file.parent)
+        _made[blender, code] = file.read_bytes()
+    else:
+        file.write_bytes(_made[blender, code])
+    return file
 
 
 @dataclass

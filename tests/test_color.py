@@ -123,11 +123,11 @@ def test_a_copy_with_other_paths_keeps_its_colors_whatever_was_read_before_or_is
 
 
 def test_a_configuration_that_cannot_be_read_is_refused_before_anything_is_sent(
-    farm: LocalFarm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    module_farm: LocalFarm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     damaged = tmp_path / "damaged.ocio"
     damaged.write_text("garbage: [")
-    words = ("submit", CUBE, "--allow-missing", "--paused", "--output", tmp_path / "out", "--data", farm.folder.root)
+    words = ("submit", CUBE, "--allow-missing", "--paused", "--output", tmp_path / "out", "--data", module_farm.folder.root)
     for send in ((), ("--send",)):
         said = command(capsys, *words, *send, "--ocio", damaged)
         assert_refused(said, f"The OCIO configuration {damaged} cannot be read: ")
@@ -140,9 +140,9 @@ def test_a_configuration_that_cannot_be_read_is_refused_before_anything_is_sent(
 
 
 def test_a_configuration_in_place_begins_with_the_path_variable_that_fits_and_its_missing_luts_are_named(
-    farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = ("--data", farm.folder.root)
+    data = ("--data", module_farm.folder.root)
     config = configuration(tmp_path / "show")
     (tmp_path / "show" / "luts" / "inverse.spi1d").unlink()
     assert command(capsys, "path", "set", "show", "--linux", tmp_path / "show", *data).code == 0

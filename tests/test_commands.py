@@ -20,6 +20,7 @@ from brender.engines.blenders import Search
 from brender.store.datafolder import DataFolder
 from tests.tools import command, ended, submit_command, until
 
+WITH_DASHBOARD = True
 PYTHON = sys.executable
 
 

@@ -11,29 +11,20 @@ from brender.jobs.declare import job_type
 from brender.model.errors import BadInput
 from brender.model.job import NOISY, JobSpec
 from brender.model.nodes import Blender
-from tests.rendering import Outcome, Studio, studio
+from tests.rendering import Outcome, Studio, cycles_scene, studio
 from tests.test_stills import planes
-from tests.tools import in_blender
 from tests.world import World, animation, facts
 
 _SCENE = """
-import bpy
-bpy.ops.wm.read_factory_settings()
-scene = bpy.context.scene
-scene.render.engine = "CYCLES"
 scene.cycles.samples, scene.cycles.use_denoising = 8, True
 scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = 96, 64, 100
 scene.frame_start, scene.frame_end = 1, 2
 scene.view_layers[0].use_pass_z = True
-{more}
-bpy.ops.wm.save_as_mainfile(filepath={file!r})
 """
 
 
 def scene(blender: Blender, folder: Path, more: str = "") -> Path:
-    file = folder / "shot.blend"
-    in_blender(blender, _SCENE.format(file=str(file), more=more), folder)
-    return file
+    return cycles_scene(blender, folder / "shot.blend", _SCENE + more)
 
 
 def render(farm: Studio, file: Path, out: Path, **settings: object) -> list[Outcome]:

@@ -26,6 +26,8 @@ from tests.test_store import JOB as STORED
 from tests.tools import ended, submit_command
 from tests.web import asked, with_token
 
+WITH_DASHBOARD = True
+
 
 class _Listener:
     """One page's connection to the event stream, as the network has it."""
@@ -49,10 +51,10 @@ class _Listener:
         self._socket.close()
 
 
-def test_two_hundred_pages_hear_what_happens_and_miss_nothing_when_they_come_back(farm: LocalFarm) -> None:
-    with client(None, farm.folder.root) as connection:
+def test_two_hundred_pages_hear_what_happens_and_miss_nothing_when_they_come_back(module_farm: LocalFarm) -> None:
+    with client(None, module_farm.folder.root) as connection:
         headers = with_token(connection)
-        url = f"{farm.dashboard_url}api/v1/events"
+        url = f"{module_farm.dashboard_url}api/v1/events"
         pages = [_Listener(url, headers) for _ in range(200)]
         for page in pages:
             page.wait_for(b": welcome")
@@ -60,13 +62,13 @@ def test_two_hundred_pages_hear_what_happens_and_miss_nothing_when_they_come_bac
         for page in pages:
             page.wait_for(job.encode())
         pages[0].wait_for(b"event: changed")
-        before = asked(f"{farm.dashboard_url}api/v1/jobs/{job}/cells", connection)["change"]
+        before = asked(f"{module_farm.dashboard_url}api/v1/jobs/{job}/cells", connection)["change"]
         for page in pages:
             page.close()
         ended(connection, job)
         again = _Listener(url, headers)
         again.wait_for(b": welcome")
-        told = asked(f"{farm.dashboard_url}api/v1/jobs/{job}/cells?since={before}", connection)
+        told = asked(f"{module_farm.dashboard_url}api/v1/jobs/{job}/cells?since={before}", connection)
         assert told["job"]["status"] == "completed", "whoever was away asks beyond what they know"
         again.close()
 
@@ -131,14 +133,16 @@ class _Mailbox:
         return "250 OK"
 
 
-def test_who_wants_to_be_told_is_told_by_mail(farm: LocalFarm) -> None:
+def test_who_wants_to_be_told_is_told_by_mail(module_farm: LocalFarm) -> None:
     mailbox, (port,) = _Mailbox(), (free_ports(1),)
     mail = Controller(mailbox, hostname="127.0.0.1", port=port)
     mail.start()
     try:
-        with client(None, farm.folder.root) as connection:
+        with client(None, module_farm.folder.root) as connection:
             connection.manage("subscribe", kind="email", target="anna@studio.example", events=["completed", "failed"])
-            notifier = Notifier(Reader(farm.folder), Settings(smtp=f"127.0.0.1:{port}", mail_from="farm@x"), farm.dashboard_url)
+            notifier = Notifier(
+                Reader(module_farm.folder), Settings(smtp=f"127.0.0.1:{port}", mail_from="farm@x"), module_farm.dashboard_url
+            )
             good = submit_command(connection, "true", name="good\nSubject: x")
             bad = submit_command(connection, "false", name="bad", project="film")
             for job in (good, bad):

@@ -84,27 +84,27 @@ def test_a_canceled_program_is_killed_with_its_children(module_farm: LocalFarm, 
         until(lambda: all(attempt["outcome"] == "canceled" for attempt in connection.ask("attempts", job=job)))
 
 
-def test_a_killed_worker_is_started_again_and_its_frames_are_done(farm: LocalFarm, tmp_path: Path) -> None:
-    with client(None, farm.folder.root) as connection:
+def test_a_killed_worker_is_started_again_and_its_frames_are_done(module_farm: LocalFarm, tmp_path: Path) -> None:
+    with client(None, module_farm.folder.root) as connection:
         job = submit_command(
             connection, PYTHON, "-c", f"import time; time.sleep(0.4); open(r'{tmp_path}/{{frame:03d}}', 'w')", frames="1-12"
         )
         until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
-        killed = pid_of(farm, "worker-1")
+        killed = pid_of(module_farm, "worker-1")
         os.kill(killed, signal.SIGKILL)
-        until(lambda: farm.check() or pid_of(farm, "worker-1") != killed)
+        until(lambda: module_farm.check() or pid_of(module_farm, "worker-1") != killed)
         record = ended(connection, job)
         assert (record["status"], record["completed_parts"]) == ("completed", 12)
     assert len(list(tmp_path.glob("0*"))) == 12
 
 
-def test_a_killed_server_is_started_again_and_the_job_goes_on(farm: LocalFarm) -> None:
-    with client(None, farm.folder.root) as connection:
+def test_a_killed_server_is_started_again_and_the_job_goes_on(module_farm: LocalFarm) -> None:
+    with client(None, module_farm.folder.root) as connection:
         job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.3)", frames="1-20")
         until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
-        killed = pid_of(farm, "server")
+        killed = pid_of(module_farm, "server")
         os.kill(killed, signal.SIGKILL)
-        until(lambda: farm.check() or pid_of(farm, "server") != killed)
+        until(lambda: module_farm.check() or pid_of(module_farm, "server") != killed)
         record = ended(connection, job)
         assert (record["status"], record["completed_parts"]) == ("completed", 20)
         assert tries(connection, job) == ["completed"] * 20
@@ -112,13 +112,13 @@ def test_a_killed_server_is_started_again_and_the_job_goes_on(farm: LocalFarm) -
         assert sum("the server was restarted" in each for each in told) == 1, "once for the kill, and not for the first start"
 
 
-def test_a_killed_manager_is_started_again_and_the_job_goes_on(farm: LocalFarm) -> None:
-    with client(None, farm.folder.root) as connection:
+def test_a_killed_manager_is_started_again_and_the_job_goes_on(module_farm: LocalFarm) -> None:
+    with client(None, module_farm.folder.root) as connection:
         job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.3)", frames="1-20")
         until(lambda: connection.ask("job", id=job)["completed_parts"] >= 2)
-        killed = pid_of(farm, "manager")
+        killed = pid_of(module_farm, "manager")
         os.kill(killed, signal.SIGKILL)
-        until(lambda: farm.check() or pid_of(farm, "manager") != killed)
+        until(lambda: module_farm.check() or pid_of(module_farm, "manager") != killed)
         assert ended(connection, job)["status"] == "completed"
 
 
@@ -137,6 +137,7 @@ def test_the_second_server_in_a_data_folder_does_not_start(module_farm: LocalFar
         LocalFarm(FarmPlan(folder=module_farm.folder, workers=0, any_ports=True)).__enter__()
 
 
+@pytest.mark.thorough
 def test_two_managers_with_two_workers_each_share_one_job(tmp_path: Path) -> None:
     """Each role started by hand, as a process of its own with a data folder of its own."""
     first = free_ports(13)

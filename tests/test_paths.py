@@ -272,18 +272,19 @@ save("s.blend")
 
 @pytest.mark.blender
 def test_a_job_in_a_shared_folder_keeps_its_paths_with_the_variable(
-    farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "projects"
     shutil.copytree(SCENES.parent, root / "shot")
-    data = farm.folder.root
+    data = module_farm.folder.root
     assert command(capsys, "path", "set", "projects", "--linux", root, "--windows", "P:\\", "--data", data).code == 0
     assert "P:\\" in command(capsys, "path", "list", "--data", data).out
     words = ("--frames", "1", "--samples", "1", "--resolution", "5", "--output", root / "out", "--allow-missing")
+    words = (*words, "--name", "in a shared folder")
     said = command(capsys, "submit", root / "shot" / "scenes" / "03_animated_cube.blend", *words, "--wait", "--data", data)
     assert said.code == 0, said.err
     with client(None, data) as connection:
-        job = connection.ask("job", id="03_animated_cube")
+        job = connection.ask("job", id="in a shared folder")
     assert job["output"] == "{projects}/out" and job["settings"]["file"] == "{projects}/shot/scenes/03_animated_cube.blend"
     (frame,) = (root / "out").iterdir()
     assert pixels(frame).shape[0] > 0

@@ -22,31 +22,23 @@ from brender.model.job import JobSpec
 from brender.model.nodes import Blender
 from brender.model.units import passes_of
 from tests.conftest import SCENES
-from tests.rendering import Outcome, Studio, studio
+from tests.rendering import Outcome, Studio, cycles_scene, studio
 from tests.test_stills import planes
-from tests.tools import command, in_blender, let_commands_ask, pixels
+from tests.tools import command, let_commands_ask, pixels
 from tests.world import World, animation, facts
 
 _SCENE = """
-import bpy
-bpy.ops.wm.read_factory_settings()
-scene = bpy.context.scene
-scene.render.engine = "CYCLES"
 scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.use_adaptive_sampling = 20, False, False
 scene.render.resolution_x, scene.render.resolution_y = 32, 24
 scene.frame_start, scene.frame_end = 1, 2
 scene.objects["Cube"].keyframe_insert("location", frame=1)
 scene.objects["Cube"].location.x = 1
 scene.objects["Cube"].keyframe_insert("location", frame=2)
-{more}
-bpy.ops.wm.save_as_mainfile(filepath={file!r})
 """
 
 
 def scene(blender: Blender, folder: Path, more: str = "") -> Path:
-    file = folder / "shot.blend"
-    in_blender(blender, _SCENE.format(file=str(file), more=more), folder)
-    return file
+    return cycles_scene(blender, folder / "shot.blend", _SCENE + more)
 
 
 def render(farm: Studio, file: Path, out: Path, *, until_pass: int = 0, **settings: object) -> list[Outcome]:

@@ -13,30 +13,22 @@ from brender.jobs.declare import job_type
 from brender.jobs.pieces import rows_of, samples_of
 from brender.model.nodes import Blender
 from tests.conftest import SCENES
-from tests.rendering import Outcome, Studio, studio
-from tests.tools import in_blender, pixels
+from tests.rendering import Outcome, Studio, cycles_scene, studio
+from tests.tools import pixels
 
 CUBE = SCENES / "03_animated_cube.blend"
 
 _SCENE = """
-import bpy
-bpy.ops.wm.read_factory_settings()
-scene = bpy.context.scene
-scene.render.engine = "CYCLES"
 scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.use_adaptive_sampling = 24, False, False
 scene.render.resolution_x, scene.render.resolution_y = 96, 54
 layer = scene.view_layers[0]
 layer.use_pass_position = True
 layer.use_pass_z = layer.use_pass_normal = layer.use_pass_object_index = layer.use_pass_cryptomatte_object = True
-{more}
-bpy.ops.wm.save_as_mainfile(filepath={file!r})
 """
 
 
 def scene(blender: Blender, folder: Path, more: str = "") -> Path:
-    file = folder / "still.blend"
-    in_blender(blender, _SCENE.format(file=str(file), more=more), folder)
-    return file
+    return cycles_scene(blender, folder / "still.blend", _SCENE + more)
 
 
 def render_still(farm: Studio, file: Path, out: Path, **settings: object) -> list[Outcome]:

@@ -125,11 +125,11 @@ def test_a_shortage_names_the_folder_and_what_is_free(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_a_database_that_another_program_locks_only_makes_the_farm_wait(farm: LocalFarm) -> None:
-    with client(None, farm.folder.root) as connection:
+def test_a_database_that_another_program_locks_only_makes_the_farm_wait(module_farm: LocalFarm) -> None:
+    with client(None, module_farm.folder.root) as connection:
         job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.2)", frames="1-10")
         until(lambda: connection.ask("job", id=job)["completed_parts"] >= 1)
-        lock = sqlite3.connect(farm.folder.database, isolation_level=None)
+        lock = sqlite3.connect(module_farm.folder.database, isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")
         until(lambda: "locked" in connection.ask("about")["trouble"])
         lock.execute("ROLLBACK")
@@ -251,9 +251,9 @@ def settled(connection, job: str):  # type: ignore[no-untyped-def]
     return rows if all(row["outcome"] != "live" for row in rows) else None
 
 
-def test_the_command_line_disables_and_enables_a_worker(farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
-    data = ("--data", farm.folder.root)
-    with client(None, farm.folder.root) as connection:
+def test_the_command_line_disables_and_enables_a_worker(module_farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ("--data", module_farm.folder.root)
+    with client(None, module_farm.folder.root) as connection:
         until(lambda: sum(row["status"] == "idle" for row in connection.ask("workers")) == 2)
         assert command(capsys, "disable", "worker-1", *data).out == "The worker worker-1 gets no new tasks\n"
         job = submit_command(connection, PYTHON, "-c", "pass", frames="1-6")
@@ -276,9 +276,9 @@ def test_a_worker_of_a_local_farm_that_was_drained_stays_away(farm: LocalFarm, c
 # --- time limits --------------------------------------------------------------------------------------------------------
 
 
-def test_a_stuck_program_is_killed_with_all_that_it_started(farm: LocalFarm, tmp_path: Path) -> None:
+def test_a_stuck_program_is_killed_with_all_that_it_started(module_farm: LocalFarm, tmp_path: Path) -> None:
     deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
-    with client(None, farm.folder.root) as connection:
+    with client(None, module_farm.folder.root) as connection:
         job = submit_command(
             connection,
             PYTHON,

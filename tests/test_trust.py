@@ -36,6 +36,8 @@ from tests.rendering import studio
 from tests.tools import ended, in_blender, submit_command, until
 from tests.world import facts
 
+WITH_DASHBOARD = True
+
 _HOSTILE = """
 import sys, bpy
 bpy.ops.wm.read_factory_settings(use_empty=True)

@@ -55,8 +55,8 @@ from brender.store.audit import differences
 from brender.store.datafolder import DataFolder
 from brender.store.named import Record
 from brender.store.questions import answer
-from brender.store.schema import migrate
 from brender.store.writer import Writer
+from tests.new_records import make_schema
 
 BPY = Blender("bpy", "/usr/bin/python3", (5, 0, 1))
 _ids = itertools.count(1)
@@ -69,7 +69,7 @@ def new_id() -> str:
 def memory_database() -> SqliteDatabase:
     database = SqliteDatabase(":memory:", pragmas={"foreign_keys": 1})
     database.connect()
-    migrate(database)
+    make_schema(database)
     return database
 
 
