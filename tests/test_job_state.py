@@ -83,7 +83,7 @@ def test_no_files_of_an_ended_job_are_deleted_while_another_writes_to_the_same()
         (lambda: a_job(), lambda job: job.warn("dark"), {"warnings": ("dark",)}),
         (
             lambda: a_job(failures=2, completed_parts=1, memory=5),
-            lambda job: job.count_part(3.0, 7, True),
+            lambda job: job.count_part(0, 3.0, 7, True),
             {
                 "completed_parts": 2,
                 "kept_parts": 1,
@@ -95,17 +95,17 @@ def test_no_files_of_an_ended_job_are_deleted_while_another_writes_to_the_same()
         ),
         (
             lambda: a_job(memory=9, slowest_seconds=5.0),
-            lambda job: job.count_part(3.0, 7, False),
+            lambda job: job.count_part(0, 3.0, 7, False),
             {"completed_parts": 1, "render_seconds": 3.0},
         ),
         (
             lambda: a_job(completed_parts=2, kept_parts=2),
-            lambda job: job.uncount_part(a_part(1, kept=True)),
+            lambda job: job.uncount_part(0, a_part(1, kept=True)),
             {"completed_parts": 1, "kept_parts": 1},
         ),
         (
             lambda: a_job(completed_parts=2, kept_parts=1, render_seconds=5.0),
-            lambda job: job.uncount_part(a_part(1, seconds=3.0)),
+            lambda job: job.uncount_part(0, a_part(1, seconds=3.0)),
             {"completed_parts": 1, "render_seconds": 2.0},
         ),
         (lambda: a_job(failed_tasks=1), lambda job: job.count_ended_task(True), {"failed_tasks": 2}),
@@ -187,10 +187,10 @@ def test_what_workers_are_told_of_a_job_is_what_was_submitted() -> None:
 def test_the_mean_time_of_a_frame_leaves_out_those_that_were_there_already() -> None:
     job = a_job()
     assert job.mean_part_seconds is None
-    job.count_part(0.0, 0, True)
+    job.count_part(0, 0.0, 0, True)
     assert job.mean_part_seconds is None
-    job.count_part(4.0, 0, False)
-    job.count_part(2.0, 0, False)
+    job.count_part(0, 4.0, 0, False)
+    job.count_part(0, 2.0, 0, False)
     assert job.mean_part_seconds == 3.0
     assert job.mean_task_seconds(1) == 3.0
 

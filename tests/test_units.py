@@ -1,14 +1,17 @@
 """What is counted of a job is what people mean: frames, or the pieces of a still, and neither its picture nor its film."""
 
+import msgspec
 import pytest
 
 from brender.commands.following import Follower
+from brender.jobs.part_names import part_in_words
+from brender.jobs.steps import Axis, Step, Steps, as_text
 from brender.model.errors import NotFound
 from brender.store import farm_page, page_questions
 from tests.test_film_stage import movie
 from tests.test_stages import still
 from tests.tools import command, let_commands_ask
-from tests.world import World, animation, farm_of_two
+from tests.world import World, animation, facts, farm_of_two
 
 
 @pytest.fixture
@@ -53,6 +56,55 @@ def test_the_film_is_not_counted_as_a_frame(world: World) -> None:
     world.finish_everything()
     (row,) = page_questions.find_jobs(world.record)["rows"]
     assert (row["units_done"], row["units"], row["unit"]) == (3, 3, "frame")
+
+
+def test_a_frame_counts_once_its_last_step_is_done_and_steps_are_counted_apart_everywhere(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"copy_to": "/delivery/shot", "denoise_after": True, "film": "shot.mp4", "format": "PNG", "chunk": 1}
+    spec = msgspec.structs.replace(animation("1-2", **settings), facts=facts(engine="CYCLES"))
+    world.submit(spec)
+    let_commands_ask(lambda asked: world.ask(asked.question, **asked.arguments), monkeypatch)
+
+    def counted() -> set[tuple[int, ...]]:
+        rows = [*world.ask("jobs"), *page_questions.find_jobs(world.record)["rows"], world.ask("job", id=spec.id)]
+        rows += world.ask("graph", id=spec.id)["jobs"]
+        assert {row["unit"] for row in rows} == {"frame"}
+        return {(row["units_done"], row["units"], row["steps_done"], row["steps"]) for row in rows}
+
+    world.finish("one")
+    assert counted() == {(0, 2, 1, 8)}, "one frame is rendered, and neither denoised nor copied"
+    assert "0/2, 1/8 steps" in command(capsys, "jobs").out
+    world.finish_everything()
+    assert counted() == {(2, 2, 8, 8)}
+    assert "2/2 " in command(capsys, "jobs").out
+    stages = [row["stage"] for row in world.ask("tasks", job=spec.id)]
+    assert stages == ["frames"] * 2 + ["denoise"] * 2 + ["film"] + ["copies"] * 2 + ["copy of the film"]
+    listed = command(capsys, "tasks", spec.id).out.splitlines()
+    assert [line.split()[1] for line in listed] == [
+        "STAGE",
+        "frames",
+        "frames",
+        "denoise",
+        "denoise",
+        *(["film", "copies", "copies", "copy"]),
+    ]
+    assert farm_page.overview(world.record, world._at().wall)["frames"]["hour"] == 2
+    world.act("requeue", spec.id, "2")
+    world.run(1.0)
+    assert counted() == {(1, 2, 3, 8)}, "frame 2 is made again, and with it the film"
+
+
+def test_a_step_that_has_no_frames_is_called_by_its_name() -> None:
+    steps = Steps(
+        (Step("sheet", ("true",)), Step("frames", ("true",), frames="3-4"), Step("each", ("true",), axes=(Axis({"x": "1-5"}),)))
+    )
+    settings, row = {"steps": as_text(steps)}, {"piece": 0, "output": ""}
+    named = [
+        part_in_words(settings, row | {"frame": frame, "layer": layer})
+        for frame, layer in ((0, "sheet"), (3, "frames"), (1, "each"))
+    ]
+    assert named == ["sheet", "frames, frame 3", "each, run 2 of 5"]
 
 
 def test_a_still_is_one_frame_of_the_last_hour(world: World) -> None:

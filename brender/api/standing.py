@@ -10,6 +10,7 @@ from brender.model.errors import BadInput, NotFound, RenderFailed
 from brender.model.obstacle import short_name
 from brender.model.stuck import STUCK
 from brender.model.text import job_in_words, plural, short_id, some_of
+from brender.model.units import units_of
 
 #: What is said of the worker ``name`` as long as the scheduler has not seen it yet.
 JUST_JOINED = "The worker {name} joined a moment ago: ask again"
@@ -38,7 +39,8 @@ def standing(record: Mapping[str, Any]) -> str:
     reason, status = str(record["reason"]).rstrip("."), record["status"]
     verb = "is" if 1 in (record["units_done"], record["units"]) else "are"
     in_pass = f" in pass {record['pass_number']} of {record['passes']}" if record.get("passes") else ""
-    done = f"{record['units_done']:,} of {plural(record['units'], record['unit'])} {verb} done{in_pass}"
+    in_steps = f" ({record['steps_done']:,} of {plural(record['steps'], 'step')})" if record.get("steps") else ""
+    done = f"{record['units_done']:,} of {plural(record['units'], record['unit'])} {verb} done{in_pass}{in_steps}"
     if status == "failed":
         more = f"`brender log {id}` prints the log of what failed, `brender requeue {id}` renders it again"
         return f"{called} failed: {reason or 'it is not said why'}. {more}"
@@ -77,14 +79,7 @@ def check_ended_well(record: dict[str, Any]) -> dict[str, Any]:
     """Return *record*. Raises `RenderFailed`, with the reason and what is missing, unless its job is completed."""
     if record["status"] == "completed":
         return record
-    missing = f"not rendered: {record['part_count'] - record['completed_parts']} of {record['part_count']} {_unit(record)}"
+    counted = units_of(record["settings"], record["completed_parts"], record["part_count"], record.get("finished_frames", 0))
+    left, wholes = counted.total - counted.done, "the film" if record["settings"].get("film") else "the picture"
+    missing = f"not rendered: {left:,} of {plural(counted.total, counted.noun)}" if left else f"not made: {wholes}"
     raise RenderFailed(f"{record['reason'] or 'the job is ' + record['status']} ({missing})")
-
-
-def _unit(record: dict[str, Any]) -> str:
-    settings = record["settings"]
-    if settings.get("pieces"):
-        return "pieces and picture"
-    if settings.get("film"):
-        return "frames and film"
-    return "frame" if record["part_count"] == 1 else "frames"

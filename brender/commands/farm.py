@@ -308,7 +308,7 @@ def _what_is_kept(spec: JobSpec, connection: Client) -> str:
         record = connection.ask("job", id=spec.id)
     except BrenderError:
         return f"The frames that are done are in {folder}. {again}."
-    done = units_of(record["settings"], record["completed_parts"], record["part_count"])
+    done = units_of(record["settings"], record["completed_parts"], record["part_count"], record.get("finished_frames", 0))
     if not (spec.overwrite or spec.settings.get("pieces")):
         # What the render before has left fits too, although this one did not come to it yet.
         done = replace(done, done=min(done.total, max(done.done, count_fitting(connection, spec))))

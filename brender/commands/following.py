@@ -6,8 +6,8 @@ from typing import Any
 
 from brender.commands.display import JobView, LastFile, WorkerLine, frame_line
 from brender.engines.progress import read_text
-from brender.model.job import FILM
-from brender.model.units import passes_of, units_of
+from brender.jobs.part_names import part_in_words
+from brender.model.units import passes_of, steps_of, units_of
 
 ENDED = ("completed", "failed", "canceled")
 #: Seconds that a reason has to last before it is shown: workers take that long to start.
@@ -72,7 +72,7 @@ class Follower:
     def look(self, record: Mapping[str, Any], parts: Iterable[Mapping[str, Any]], now: float) -> list[str]:
         """Take the job's *record* and the *parts* that changed since `change`; returns a line for each that was finished."""
         done, total = record["completed_parts"], record["part_count"]
-        counted = units_of(record["settings"], done, total)
+        counted = units_of(record["settings"], done, total, record.get("finished_frames", 0))
         workers, rendering = self._workers(record, now)
         rendered = done - record["kept_parts"]
         per_part = record["render_seconds"] / rendered if rendered > 0 else None
@@ -114,7 +114,7 @@ class Follower:
             frames[at["id"]] = at["frame"], since
             told = read_text(at["line"])
             count = f"{told.sample}/{told.samples}" if told.samples else ""
-            phase = told.phase or ("starting" if at["frame"] is None else "")
+            phase = told.phase or ("starting" if at["frame"] is None and not at["fraction"] else "")
             lines.append(WorkerLine(at["name"], at["frame"], phase, count, at["fraction"], now - since))
             rendering.append(Rendering(at["fraction"], now - since, told.remaining))
         self._frames = frames
@@ -132,7 +132,8 @@ class Follower:
         kept = [part for part in fresh if part["kept"]]
         made = [part for part in fresh if not part["kept"]]
         passes = passes_of(record["settings"])
-        total = record["part_count"] if passes else units_of(record["settings"], 0, record["part_count"]).total
+        each_part = passes or steps_of(record["settings"]) > 1
+        total = record["part_count"] if each_part else units_of(record["settings"], 0, record["part_count"]).total
         lines = []
         if kept:
             lines.append(f"{len(kept)} of {total} {'stay as they are' if passes else 'were there already, and are kept'}")
@@ -140,7 +141,7 @@ class Follower:
             file = f"{self.folder}{part['output']}" if part["output"] else ""
             lines.append(
                 frame_line(
-                    what=_what(part, passes),
+                    what=part_in_words(record["settings"], part),
                     done=min(number, total),
                     total=total,
                     file=file,
@@ -151,7 +152,7 @@ class Follower:
             )
         if made:
             part = max(made, key=lambda part: part["finished"] or 0.0)
-            name = f"{self.folder}{part['output']}" if part["output"] else _what(part, passes)
+            name = f"{self.folder}{part['output']}" if part["output"] else part_in_words(record["settings"], part)
             self.last_part = part
             self._last = LastFile(name, part["seconds"], part["memory"])
         return lines
@@ -164,13 +165,3 @@ class Follower:
         if reason and now - self._reason_since >= _LASTING_SECONDS:
             return reason
         return "" if self._last else "Waiting for a worker"
-
-
-def _what(part: Mapping[str, Any], passes: int) -> str:
-    """Return which part of the job it is, in words; *passes*: in so many it goes over its frames, if it does."""
-    if part["piece"] == FILM:
-        return "film"
-    layer = f", {part['layer']}" if part["layer"] else ""
-    if passes:
-        return f"frame {part['frame']}{layer}, pass {part['piece'] or passes} of {passes}"
-    return f"piece {part['piece']}" if part["piece"] > 0 else f"frame {part['frame']}{layer}"

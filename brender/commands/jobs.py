@@ -245,8 +245,9 @@ def jobs(
                     row["name"],
                     row["status"],
                     f"{row['units_done']}/{row['units']}"
-                    + (" pieces" if row["unit"] == "piece" else "")
-                    + (f", pass {row['pass_number']}/{row['passes']}" if row.get("passes") else ""),
+                    + (f" {row['unit']}s" if row["unit"] != "frame" else "")
+                    + (f", pass {row['pass_number']}/{row['passes']}" if row.get("passes") else "")
+                    + (f", {row['steps_done']}/{row['steps']} steps" if row["steps_done"] < row["steps"] else ""),
                     row["priority"],
                     row["user"],
                     when(row["submitted"]),
@@ -276,6 +277,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         ("Job", f"{record['name']} ({record['id']})"),
         ("Status", record["status"] + (f": {record['reason']}" if record["reason"] else "")),
         (f"{record['unit'].capitalize()}s", f"{record['units_done']:,} of {record['units']:,} done"),
+        ("Steps", f"{record['steps_done']:,} of {record['steps']:,} done" if record["steps"] else ""),
         ("Pass", f"{record['pass_number']} of {record['passes']}" if record.get("passes") else ""),
         ("Film", record["settings"].get("film", "")),
         ("Time left", time_left(record)),
@@ -319,7 +321,8 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         by = f" by {each['user']}" if each["user"] else ""
         say(f"{'Edited:':<14}{when(each['wall'])}{by}: {each['said']} (revision {each['revision']})")
     for at in record["rendering"]:
-        where = f"frame {at['frame']}, {at['fraction']:.0%}" if at["frame"] is not None else "starting"
+        share = f"{at['fraction']:.0%}" if at["frame"] is not None or at["fraction"] or at["line"] else "starting"
+        where = f"frame {at['frame']}, {share}" if at["frame"] is not None else share
         say(f"{'Now:':<14}{at['name']}: {where}{', ' + at['line'] if at['line'] else ''}")
     for at in record.get("stuck", ()):
         say(f"{'Stuck:':<14}{at['name']} {at['reason']}")
@@ -384,11 +387,12 @@ def tasks(
         say_cut(*cut)
         return
     print_table(
-        ("TASK", "FRAMES", "STATUS", "WORKER", "SECONDS", "FAILURES", "REASON"),
+        ("TASK", "STAGE", "FRAMES", "STATUS", "WORKER", "SECONDS", "FAILURES", "REASON"),
         [
             (
                 row["number"],
-                format_frames(row["frames"]),
+                row["stage"],
+                format_frames(row["frames"]) if row["of_frames"] else "",
                 _standing(row),
                 row["attempt"]["worker_name"] if row["attempt"] else "",
                 f"{row['attempt']['seconds']:.1f}" if row["attempt"] and row["attempt"]["seconds"] else "",

@@ -25,7 +25,7 @@ from brender.model.job import RUSH, Inputs, JobSpec, Requirements
 from brender.model.nodes import dotted
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, JobStatus, change
 from brender.model.text import job_in_words
-from brender.model.units import passes_of
+from brender.model.units import passes_of, steps_of
 from brender.model.views import view_suffixes
 from brender.scheduling.chunks import chunk_size
 
@@ -66,6 +66,8 @@ class JobState(Entity):
     cursor: int = -1
     loading: bool = False
     completed_parts: int = 0
+    finished_frames: int = 0
+    """Where a frame is finished by several steps, one after the other: of how many frames the last is done; else 0."""
     kept_parts: int = 0
     """Those of them that were there already."""
     given_up_parts: int = 0
@@ -174,6 +176,7 @@ class JobState(Entity):
         "planned_tasks",
         "completed_parts",
         "kept_parts",
+        "finished_frames",
         "given_up_parts",
         "memory",
         "failed_tasks",
@@ -214,6 +217,7 @@ class JobState(Entity):
             self.planned,
             self.completed_parts,
             self.kept_parts,
+            self.finished_frames,
             self.given_up_parts,
             self.memory,
             self.failed_tasks,
@@ -311,9 +315,10 @@ class JobState(Entity):
             self.warnings.append(warning)
             self.touch()
 
-    def count_part(self, seconds: float, memory: int, kept: bool) -> None:
-        """Count a part that is done, after so many *seconds*."""
+    def count_part(self, task: int, seconds: float, memory: int, kept: bool) -> None:
+        """Count a part of its task number *task* that is done, after so many *seconds*."""
         self.completed_parts += 1
+        self.finished_frames += self._finishes_frames(task)
         self.kept_parts += kept
         self.render_seconds += seconds
         self.slowest_seconds = max(self.slowest_seconds, seconds)
@@ -336,10 +341,16 @@ class JobState(Entity):
     def _share(self) -> float:
         return self.completed_parts / self.part_count if self.part_count else 0.0
 
-    def uncount_part(self, part: PartState) -> None:
-        """Count *part* no longer, which was done, for it is queued again; what was warned of it is no longer so."""
+    def _finishes_frames(self, task: int) -> bool:
+        """Whether its task number *task* is the last of several steps of its frames."""
+        return steps_of(self.spec.settings) > 1 and self.graph.place(task) == self.graph.last_of_frames
+
+    def uncount_part(self, task: int, part: PartState) -> None:
+        """Count *part* of its task number *task* no longer, which was done, for it is queued again; what was warned of it is no
+        longer so."""
         self.warnings = [warning for warning in self.warnings if warning not in part.warnings]
         self.completed_parts -= 1
+        self.finished_frames -= self._finishes_frames(task)
         # (One that was found there took no time.)
         self.kept_parts = max(0, self.kept_parts - (part.kept or not part.seconds))
         self.render_seconds = max(0.0, self.render_seconds - part.seconds)

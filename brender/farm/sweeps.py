@@ -104,7 +104,7 @@ def _requeue(
     note_queued_again(farm, job, task, parts)
     for part in parts:
         if part.status is PartStatus.COMPLETED:
-            job.uncount_part(part)
+            job.uncount_part(task.number, part)
             if not job.spec.overwrite:
                 # A finished frame that is queued again is to be rendered, not found.
                 job.overwrite()

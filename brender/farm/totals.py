@@ -11,6 +11,7 @@ class Totals:
     """Counts since the farm was read from the record; a server that restarts begins again at 0, as Prometheus expects."""
 
     frames_completed: int = 0
+    """Whole ones: no pieces, steps before the last, copies or films."""
     frames_failed: int = 0
     machine_seconds: float = 0.0
     jobs_submitted: int = 0

@@ -207,5 +207,5 @@ def _said_of(farm: Farm, job: JobState, awaited: Awaited, closed: bool, by_frame
 
 
 def how_far(job: JobState) -> str:
-    """Return how far *job* is, such as ``3 of 24 frames``."""
-    return str(units_of(job.spec.settings, job.completed_parts, job.part_count))
+    """Return how far *job* is, such as ``3 of 24 frames, 11 of 48 steps``."""
+    return str(units_of(job.spec.settings, job.completed_parts, job.part_count, job.finished_frames))

@@ -61,7 +61,9 @@ FAMILIES = {
         ),
         Family("brender_tasks", "Unfinished tasks: queued, granted to a worker, or active there.", ("status",), _SERVER),
         Family("brender_attempts_ended_total", "Attempts that ended, by their outcome.", ("outcome",), _SERVER),
-        Family("brender_frames_completed_total", "Frames that are done, pieces of stills among them.", roles=_SERVER),
+        Family(
+            "brender_frames_completed_total", "Frames that are done, without pieces of stills, copies and films.", roles=_SERVER
+        ),
         Family("brender_frames_failed_total", "Frames that are given up, since their task failed too often.", roles=_SERVER),
         Family("brender_frames_unplaced", "Finished frames that are not in their jobs' folders yet.", roles=_SERVER),
         Family("brender_machine_seconds_total", "Seconds that workers spent on attempts that have ended.", roles=_SERVER),

@@ -1,7 +1,8 @@
 """What people count of a job: its frames, or the pieces of a still that is split. Pure.
 
 A job has parts. The film of all frames, and the picture that pieces are put together to, are parts too, and neither frames nor
-pieces.
+pieces. Where a frame is finished by several steps, such as its render, denoising and copy, each of them is a part: the frame
+counts once the last of them is done, and the steps are counted apart.
 """
 
 from collections.abc import Mapping
@@ -53,14 +54,22 @@ class Units:
     number: int = 0
     """Which pass over them it is in, from 1; 0 where there is one only."""
     passes: int = 0
+    steps_done: int = 0
+    """Where things are finished by several steps: how many of all ``steps`` of the job are done; else 0 of 0."""
+    steps: int = 0
 
     def __str__(self) -> str:
-        return f"{self.done:,} of {plural(self.total, self.noun)}{self.pass_in_words}"
+        return f"{self.done:,} of {plural(self.total, self.noun)}{self.pass_in_words}{self.steps_in_words}"
 
     @property
     def pass_in_words(self) -> str:
         """Which pass it is in, as the end of a sentence; "" where there is one only."""
         return f", pass {self.number} of {self.passes}" if self.passes else ""
+
+    @property
+    def steps_in_words(self) -> str:
+        """How many steps are done, as the end of a sentence; "" where there are no others, or all are done."""
+        return f", {self.steps_done:,} of {plural(self.steps, 'step')}" if self.steps_done < self.steps else ""
 
 
 def units(is_still: bool, has_film: bool, completed: int, parts: int, passes: int = 0) -> Units:
@@ -80,29 +89,74 @@ def units(is_still: bool, has_film: bool, completed: int, parts: int, passes: in
     return Units("piece" if is_still else "frame", min(completed, total), total)
 
 
-def units_of_type(job_type: str, has_film: bool, completed: int, parts: int, passes: int = 0, *, in_steps: bool = False) -> Units:
-    """Return the same of a job of the type *job_type*. *in_steps*: a frame is finished by several tasks, one after the other.
+@dataclass(frozen=True)
+class Shape:
+    """What of a job decides how its parts are counted: its type, and which steps come after a frame's render."""
 
-    >>> str(units_of_type("steps", False, 1, 4)), str(units_of_type("blender-bake", True, 3, 10))
+    job_type: str = ""
+    has_film: bool = False
+    is_denoised: bool = False
+    is_copied: bool = False
+    passes: int = 0
+
+    @property
+    def is_in_steps(self) -> bool:
+        return self.is_denoised or self.is_copied
+
+    def frames(self, parts: int) -> int:
+        """Return how many frames the job has, where it has so many *parts*, film, copies and bake among them."""
+        others = self.has_film * (1 + self.is_copied) + (self.job_type == BAKE_FIRST)
+        return (parts - others) // (1 + self.is_denoised + self.is_copied)
+
+
+def shape_of(settings: Mapping[str, Any]) -> Shape:
+    """Return the same of a prepared job with these *settings*."""
+    kind = STEPS if settings.get("steps") else BAKE_FIRST if settings.get("baked") else STILL if settings.get("pieces") else ""
+    steps = bool(settings.get("denoise_after")), bool(settings.get("copy_to"))
+    return Shape(kind, bool(settings.get("film")), *steps, passes_of(settings))
+
+
+def units_of_shape(shape: Shape, completed: int, parts: int, finished: int = 0) -> Units:
+    """Return how far a job of this *shape* is. *finished*: where a frame is finished by several steps, how many frames are.
+
+    >>> str(units_of_shape(Shape("steps"), 1, 4)), str(units_of_shape(Shape("blender-bake", has_film=True), 3, 10))
     ('1 of 4 runs', '2 of 8 frames')
-    >>> str(units_of_type("blender-animation", True, 3, 10, in_steps=True))
-    '3 of 10 steps'
+    >>> denoised = Shape(has_film=True, is_denoised=True)
+    >>> str(units_of_shape(denoised, 5, 9, 1)), str(units_of_shape(denoised, 9, 9, 4))
+    ('1 of 4 frames, 5 of 9 steps', '4 of 4 frames')
+    >>> str(units_of_shape(Shape("video", has_film=True, is_copied=True), 1, 2))
+    '1 of 1 film, 1 of 2 steps'
     """
-    if job_type == STEPS:
+    if shape.job_type == STEPS:
         return Units("run", completed, parts)
-    if in_steps:
-        return Units("step", completed, parts)
-    before = 1 if job_type == BAKE_FIRST else 0
-    return units(job_type == STILL, has_film, max(0, completed - before), max(1, parts - before), passes)
+    if shape.job_type == STILL:
+        pieces = max(1, parts - 1 - shape.is_copied)
+        return Units("piece", min(completed, pieces), pieces)
+    if shape.has_film and not shape.frames(parts):
+        steps = (completed, parts) if parts > 1 else (0, 0)
+        return Units("film", min(completed, 1), 1, 0, 0, *steps)
+    if shape.is_in_steps and not shape.passes:
+        return Units("frame", finished, shape.frames(parts), 0, 0, completed, parts)
+    before = 1 if shape.job_type == BAKE_FIRST else 0
+    return units(False, shape.has_film, max(0, completed - before), max(1, parts - before), shape.passes)
 
 
-def units_of(settings: Mapping[str, Any], completed: int, parts: int) -> Units:
+def units_of(settings: Mapping[str, Any], completed: int, parts: int, finished: int = 0) -> Units:
     """Return the same of a job with these *settings*."""
-    if settings.get("steps"):
-        return Units("run", completed, parts)
-    kind = BAKE_FIRST if settings.get("baked") else STILL if settings.get("pieces") else ""
-    in_steps = steps_of(settings) > 1
-    return units_of_type(kind, bool(settings.get("film")), completed, parts, passes_of(settings), in_steps=in_steps)
+    return units_of_shape(shape_of(settings), completed, parts, finished)
+
+
+def several_of(settings: Mapping[str, Any], count: int, parts: int) -> str:
+    """Return what so many of all *parts* of a job with these *settings* are, in words: its steps, where frames have several.
+
+    >>> several_of({}, 3, 24), several_of({"film": "a.mp4"}, 25, 25), several_of({"denoise_after": True}, 3, 8)
+    ('3 frames', '24 frames', '3 steps')
+    """
+    shape = shape_of(settings)
+    if shape.is_in_steps and shape.job_type not in (STEPS, STILL) and not shape.passes:
+        return plural(count, "step")
+    counted = units_of_shape(shape, count, parts)
+    return plural(counted.done, counted.noun)
 
 
 def in_words(settings: Mapping[str, Any], parts: int) -> str:

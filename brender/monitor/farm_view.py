@@ -265,7 +265,7 @@ def job_cells(job: Job, busy: int, wall: float) -> list[Cell]:
     fields = job.fields
     hourly = frames_an_hour(job, wall) if job.status == "active" else None
     total = job.number("units") or job.number("part_count")
-    done = min(job.number("completed_parts"), total)
+    done = min(job.number("finished_frames" if job.number("steps") else "completed_parts"), total)
     return [
         Cell(job.name, MEANINGS.get(job.status, "") if job.status not in ("active", "queued") else ""),
         Cell(job.status, MEANINGS.get(job.status, "")),

@@ -27,6 +27,7 @@ KEPT: dict[str, frozenset[str]] = {
         | {
             "completed_parts",
             "kept_parts",
+            "finished_frames",
             "given_up_parts",
             "failed_tasks",
             "failures",
@@ -34,7 +35,7 @@ KEPT: dict[str, frozenset[str]] = {
             "submitted",
             "started",
         }
-        | {"finished", "series", "deleting", "unit", "units", "units_done", "memory", "planned_tasks", "of_render"}
+        | {"finished", "series", "deleting", "unit", "units", "units_done", "steps", "memory", "planned_tasks", "of_render"}
     ),
     "task": frozenset({"job", "number", "status", "failures", "losses", "reason"}),
     "part": frozenset(

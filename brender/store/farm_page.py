@@ -19,7 +19,7 @@ from brender.model.text import plural
 from brender.model.units import STILL
 from brender.store.named import GOING, Record
 from brender.store.page_questions import with_eta
-from brender.store.questions import listed_columns, with_progress
+from brender.store.questions import is_in_steps, listed_columns, makes_film, with_progress
 from brender.store.tables import ATTEMPT_LIVE
 
 _ATTENTION_SHOWN = 20
@@ -156,8 +156,9 @@ def _frames_since(record: Record, edge: float) -> int:
     # (A still is one frame, whatever it was split into.)
     is_done = Case(None, [(job.completed_parts == job.part_count, 1)], 0)
     in_passes = job.completed_parts / fn.NULLIF(job.passes, 0)
-    each = [(job.job_type == STILL, is_done), (job.passes > 0, in_passes)]
-    frames = Case(None, each, job.completed_parts - job.kept_parts)
+    each = [(job.job_type == STILL, is_done), (job.passes > 0, in_passes), (is_in_steps(job), job.finished_frames)]
+    film = Case(None, [(makes_film(job) & (job.completed_parts == job.part_count), 1)], 0)
+    frames = Case(None, each, job.completed_parts - job.kept_parts - film)
     whole = job.select(fn.COALESCE(fn.SUM(frames), 0)).where(job.started >= edge).scalar()
     across = (job.started < edge) & (job.finished.is_null() | (job.finished > edge))
     ids = [id for (id,) in job.select(job.id).where(across).order_by(job.submitted.desc()).limit(_LOOKED_AT).tuples()]

@@ -8,7 +8,7 @@ from peewee import SQL, Case, fn
 
 from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.jobs.declare import job_type
-from brender.jobs.stages import one_stage
+from brender.jobs.stages import Stage, one_stage
 from brender.model.errors import BrenderError
 from brender.model.job import FileFacts
 from brender.model.status import ENDED_JOB, HANDED_OUT
@@ -40,7 +40,7 @@ def _wait(id: str, by_frame: bool, row: Any) -> dict[str, Any]:
 
 
 def _how_far(row: Any) -> str:
-    return str(units_of(row.settings, row.completed_parts, row.part_count))
+    return str(units_of(row.settings, row.completed_parts, row.part_count, row.finished_frames))
 
 
 def graph(record: "Record", id: str) -> dict[str, Any]:
@@ -91,20 +91,26 @@ def _followers(record: "Record", jobs: Iterable[str]) -> dict[str, list[dict[str
 
 
 def _job(row: Any) -> dict[str, Any]:
-    counted = units_of(row.settings, row.completed_parts, row.part_count)
+    counted = units_of(row.settings, row.completed_parts, row.part_count, row.finished_frames)
     known = {"id": row.id, "name": row.name, "status": row.status, "reason": row.reason}
-    return known | {"unit": counted.noun, "units_done": counted.done, "units": counted.total}
+    known |= {"unit": counted.noun, "units_done": counted.done, "units": counted.total}
+    return known | {"steps_done": counted.steps_done, "steps": counted.steps}
+
+
+def stages_of(row: Any) -> tuple[Stage, ...]:
+    """Return the stages that the job of *row* is declared to have."""
+    try:
+        kind = guarded(job_type(row.job_type), row.id)
+        spec = job_spec(row, kind, msgspec.convert(row.facts, FileFacts) if row.facts else None)
+        return tuple(kind.stages(spec))
+    except (BrenderError, JobTypeFailed, msgspec.ValidationError):
+        return one_stage(row.task_count, "tasks")  # (its job type is not there, or fails: the server says so)
 
 
 def stages(record: "Record", row: Any) -> list[dict[str, Any]]:
     """Return the stages of the job of *row*: each with its ``tasks``, its ``counts`` of those that are planned by status, and
     what it waits for. Those that a worker has, and has not begun, are ``handed out``."""
-    try:
-        kind = guarded(job_type(row.job_type), row.id)
-        spec = job_spec(row, kind, msgspec.convert(row.facts, FileFacts) if row.facts else None)
-        found = kind.stages(spec)
-    except (BrenderError, JobTypeFailed, msgspec.ValidationError):
-        found = one_stage(row.task_count, "tasks")  # (its job type is not there, or fails: the server says so)
+    found = stages_of(row)
     task, attempt = record.tables.Task, record.tables.Attempt
     begun = attempt.select(attempt.task).where(SQL(ATTEMPT_LIVE) & (attempt.job == row.id) & attempt.started.is_null(False))
     stands = Case(None, [((task.status == "active") & task.id.not_in(begun), HANDED_OUT)], task.status)

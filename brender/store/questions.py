@@ -12,6 +12,8 @@ from typing import Any
 from peewee import Case, fn
 
 from brender import __version__
+from brender.jobs.part_names import part_in_words
+from brender.jobs.stages import Graph
 from brender.model.answers import LOG_TAIL, PAGE
 from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
@@ -22,7 +24,7 @@ from brender.model.quotas import QuotaKind
 from brender.model.status import UNLISTED, JobStatus, PartStatus, WorkerStatus
 from brender.model.stuck import STUCK
 from brender.model.text import short_id
-from brender.model.units import steps_of, units_of_type
+from brender.model.units import Shape, shape_of, units_of_shape
 from brender.store import job_graph
 from brender.store.accounts import accounts
 from brender.store.database import wal_bytes
@@ -138,7 +140,8 @@ def _fps(job: Any) -> float:
 
 
 def tasks(record: Record, job: str, limit: int = 1000, offset: int = 0) -> list[dict[str, Any]]:
-    """Return a job's tasks in their order, each with its frames and what its last attempt was."""
+    """Return a job's tasks in their order, each with its stage, its frames and what its last attempt was. ``of_frames``: it
+    makes frames, rather than the film of all, or a run of a program."""
     tables, id = record.tables, job_id(record, job)
     task = tables.Task
     rows = list(task.select().where(task.job == id).order_by(task.number).limit(min(limit, PAGE)).offset(offset).dicts())
@@ -160,7 +163,10 @@ def tasks(record: Record, job: str, limit: int = 1000, offset: int = 0) -> list[
     )
     for row in query.dicts():
         attempts[row["task"]] = row
+    graph = Graph(job_graph.stages_of(tables.Job.get_by_id(id)))
     for row in rows:
+        stage = graph.stage(row["number"])
+        row |= {"stage": stage.name, "of_frames": stage.of_frames}
         row["frames"] = frames.get(row["id"], [])
         row["attempt"] = attempts.get(row["id"])
     return rows
@@ -270,19 +276,19 @@ def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -
     path = record.folder.log(id, chosen["id"])
     size = path.stat().st_size if path.exists() else 0
     text = log_text(record.folder, id, chosen["id"])
-    return {"attempt": chosen, "what": _parts_in_words(record, chosen["task"]), "text": text, "size": size, "path": str(path)}
+    return {"attempt": chosen, "what": _parts_in_words(record, id, chosen["task"]), "text": text, "size": size, "path": str(path)}
 
 
-def _parts_in_words(record: Record, task: int) -> str:
-    """Return which frames or pieces, or whether the film, *task* is, in words."""
-    part = record.tables.Part
-    found = list(part.select(part.frame, part.piece).where(part.task == task).limit(PAGE).tuples())
-    if any(piece == FILM for _, piece in found):
-        return "the film"
-    pieces = sorted({piece for _, piece in found if piece > 0})
-    numbers = pieces or sorted({frame for frame, _ in found})
-    noun = "piece" if pieces else "frame"
-    return f"{noun}{'' if len(numbers) == 1 else 's'} {format_frames(numbers)}" if numbers else ""
+def _parts_in_words(record: Record, job: str, task: int) -> str:
+    """Return which frames or pieces, or whether the film, *task* of *job* is, in words."""
+    part, settings = record.tables.Part, record.tables.Job.get_by_id(job).settings
+    columns = part.frame, part.piece, part.layer, part.output
+    found = list(part.select(*columns).where(part.task == task).order_by(part.id).limit(PAGE).dicts())
+    frames = sorted({each["frame"] for each in found})
+    if len(frames) == 1 or settings.get("pieces") or settings.get("steps"):
+        named = dict.fromkeys(part_in_words(settings, each) for each in found)
+        return ", ".join([*named][:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
+    return f"frames {format_frames(frames)}" if frames else ""
 
 
 def _frames_unless(record: Record, id: str, frame: int) -> str:
@@ -487,15 +493,33 @@ def listed_columns(job: Any, without: tuple[str, ...] = ()) -> list[Any]:
     these."""
     text = job.settings.cast("text")
     # ("" is no film, and no folder.)
-    has_film = _has(text, '"film":{}"') & ~_has(text, '"film":{}""')
-    is_copied = _has(text, '"copy_to":{}"') & ~_has(text, '"copy_to":{}""')
-    in_steps = _has(text, '"denoise_after":{}true') | is_copied
     left_out = ("facts", "settings", "addons", "after_jobs", *without)
     return [
         *(field for name, field in job._meta.fields.items() if name not in left_out),
-        has_film.alias("has_film"),
-        in_steps.alias("in_steps"),
+        makes_film(job).alias("has_film"),
+        _is_denoised(text).alias("is_denoised"),
+        _is_copied(text).alias("is_copied"),
     ]
+
+
+def is_in_steps(job: Any) -> Any:
+    """Return the condition that several steps finish each frame of a row of the table *job*."""
+    text = job.settings.cast("text")
+    return _is_denoised(text) | _is_copied(text)
+
+
+def _is_denoised(text: Any) -> Any:
+    return _has(text, '"denoise_after":{}true')
+
+
+def _is_copied(text: Any) -> Any:
+    return _has(text, '"copy_to":{}"') & ~_has(text, '"copy_to":{}""')
+
+
+def makes_film(job: Any) -> Any:
+    """Return the condition that a row of the table *job* makes a film of its frames."""
+    text = job.settings.cast("text")
+    return _has(text, '"film":{}"') & ~_has(text, '"film":{}""')
 
 
 def _has(text: Any, words: str) -> Any:
@@ -506,11 +530,15 @@ def _has(text: Any, words: str) -> Any:
 
 def with_progress(row: dict[str, Any]) -> dict[str, Any]:
     """Return *row*, of a job, with its ``progress`` (0 to 1), and that as people count it: ``units_done`` of ``units``, each a
-    ``unit`` (frame, piece, step or run), and its ``pass_number``, of its ``passes`` (0: it renders each frame once)."""
+    ``unit`` (frame, piece, film or run); where each is finished by several steps, ``steps_done`` of ``steps`` (else 0 of 0); and
+    its ``pass_number``, of its ``passes`` (0: it renders each frame once)."""
     completed, parts = row["completed_parts"], row["part_count"]
     row["progress"] = completed / parts if parts else 0.0
-    has_film = row.pop("has_film") if "has_film" in row else row["settings"].get("film")
-    in_steps = row.pop("in_steps") if "in_steps" in row else steps_of(row["settings"]) > 1
-    counted = units_of_type(row["job_type"], bool(has_film), completed, parts, row["passes"], in_steps=bool(in_steps))
+    if "has_film" in row:
+        steps = bool(row.pop("has_film")), bool(row.pop("is_denoised")), bool(row.pop("is_copied"))
+        shape = Shape(row["job_type"], *steps, row["passes"])
+    else:
+        shape = shape_of(row["settings"])
+    counted = units_of_shape(shape, completed, parts, row["finished_frames"])
     row |= {"unit": counted.noun, "units_done": counted.done, "units": counted.total, "pass_number": counted.number}
-    return row
+    return row | {"steps_done": counted.steps_done, "steps": counted.steps}

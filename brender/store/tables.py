@@ -156,6 +156,7 @@ def make_tables(database: Database) -> Tables:
         passes = IntegerField(default=0)
         completed_parts = IntegerField(default=0)
         kept_parts = IntegerField(default=0)
+        finished_frames = IntegerField(default=0)
         given_up_parts = IntegerField(default=0)
         memory = BigIntegerField(default=0)
         failed_tasks = IntegerField(default=0)

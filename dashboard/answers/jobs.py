@@ -9,12 +9,15 @@ from dashboard.answers.rows import Row, row
 
 class Counted(msgspec.Struct, kw_only=True):
     """``progress``: the share that is done; ``units_done`` of ``units``: the same as people count it, in frames or pieces;
-    ``pass_number``: in which of its ``passes`` over the frames it is, 0 where it renders each once."""
+    where a frame is finished by several steps, ``steps_done`` of ``steps`` (else 0 of 0); ``pass_number``: in which of its
+    ``passes`` over the frames it is, 0 where it renders each once."""
 
     progress: float
-    unit: Literal["frame", "piece", "run"]
+    unit: Literal["frame", "piece", "film", "run"]
     units_done: int
     units: int
+    steps_done: int
+    steps: int
     pass_number: int
 
 
@@ -74,6 +77,8 @@ class GraphJob(msgspec.Struct, kw_only=True):
     unit: str
     units_done: int
     units: int
+    steps_done: int
+    steps: int
 
 
 class GraphWait(msgspec.Struct, kw_only=True):
@@ -165,6 +170,10 @@ class Frame(msgspec.Struct, kw_only=True):
 
 @row("Task")
 class Task(msgspec.Struct, kw_only=True):
+    """``of_frames``: its ``stage`` makes frames, rather than the film of all, or a run of a program."""
+
+    stage: str
+    of_frames: bool
     frames: list[int]
     attempt: AttemptOfWorker | None
 

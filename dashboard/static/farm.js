@@ -119,7 +119,7 @@ const farm = (() => {
     return (row) => (counts.get(row.name)?.size > 1 ? row.id.slice(0, 8) : "");
   }
   // How far a job is, as people count it.
-  const progress = (job) => `${job.units_done.toLocaleString()} of ${several(job.units, job.unit)}${job.passes ? `, pass ${job.pass_number} of ${job.passes}` : ""}`;
+  const progress = (job) => `${job.units_done.toLocaleString()} of ${several(job.units, job.unit)}${job.passes ? `, pass ${job.pass_number} of ${job.passes}` : ""}${job.steps_done < job.steps ? `, ${job.steps_done.toLocaleString()} of ${several(job.steps, "step")}` : ""}`;
   // A sentence in which commands stand between backticks.
   function prose(text, classes = "") {
     const made = element("span", classes);

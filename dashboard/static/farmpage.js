@@ -67,7 +67,7 @@
     if (job.status === "active" && !running && !job.reason && !job.said) middle.append(farm.element("div", "why", "Its workers are at other jobs just now"));
     if (job.reason && !(running && !job.failed_tasks)) middle.append(farm.prose(job.reason, "why"));
     const left = farm.element("div", "left");
-    const mean = job.completed_parts > job.kept_parts ? `${farm.span(job.render_seconds / (job.completed_parts - job.kept_parts))} a ${job.unit}` : "";
+    const mean = job.completed_parts > job.kept_parts ? `${farm.span(job.render_seconds / (job.completed_parts - job.kept_parts))} a ${job.steps ? "step" : job.unit}` : "";
     if (job.eta_seconds !== null && !farm.isSilent()) left.append(farm.element("strong", "", farm.span(job.eta_seconds)));
     const facts = [...farm.progress(job).split(", "), mean].filter(Boolean);
     left.append(...facts.flatMap((text, place) => [place ? ", " : "", farm.element("span", "text-nowrap", text)]).filter(Boolean));

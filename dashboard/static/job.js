@@ -26,7 +26,7 @@
     byId("until").title = unheard ? "" : `${farm.time(wall)}${bounds}`;
     byId("count").textContent = farm.progress(job);
     const rendered = job.completed_parts - job.kept_parts;
-    byId("each").textContent = rendered > 0 && job.render_seconds ? `${farm.span(job.render_seconds / rendered)} a ${job.unit}` : "";
+    byId("each").textContent = rendered > 0 && job.render_seconds ? `${farm.span(job.render_seconds / rendered)} a ${job.steps ? "step" : job.unit}` : "";
     const spent = farm.machineSeconds(job), hours = spent / 3600;
     byId("cost").textContent = hours >= 1 ? `${hours.toFixed(1)} machine hours` : spent ? `${farm.span(spent)} of machine time` : "";
     const energy = farm.energy(job);

@@ -21,7 +21,7 @@
     }
     byId("sleep")?.classList.toggle("d-none", ["offline", "asleep"].includes(status));
     const now = byId("now");
-    now.textContent = worker.job ? `frame ${worker.frame ?? "?"}, ${Math.round(worker.fraction * 100)} % of its task. ${farm.calm(worker.line)}` : "";
+    now.textContent = worker.job ? `${worker.frame === null ? "" : `frame ${worker.frame}, `}${Math.round(worker.fraction * 100)} % of its task. ${farm.calm(worker.line)}` : "";
     if (worker.job) now.prepend(farm.link(`/jobs/${worker.job}`, "Renders"), ": ");
     byId("attempts").replaceChildren(...worker.attempts.map((attempt) => {
       const line = farm.link(`/jobs/${attempt.job}`, "", "list-group-item list-group-item-action");

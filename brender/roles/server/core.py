@@ -479,8 +479,15 @@ class ServerCore:
         worker = self.farm.workers.get(progress.worker)
         if worker is None or worker.manager != peer.node or progress.attempt not in worker.attempts:
             return
-        worker.frame, worker.fraction, worker.line = progress.frame, progress.fraction, progress.line[:500]
+        frame = progress.frame if self._makes_frames(progress.attempt) else None
+        worker.frame, worker.fraction, worker.line = frame, progress.fraction, progress.line[:500]
         worker.touch()
+
+    def _makes_frames(self, attempt: str) -> bool:
+        """Return whether *attempt* is at frames: a film has none that it could be said to be at, nor has a run of a program."""
+        known = self.farm.attempts.get(attempt)
+        task, job = (self.farm.tasks.get(known.task), self.farm.jobs.get(known.job)) if known is not None else (None, None)
+        return task is None or job is None or job.graph.stage(task.number).of_frames
 
     def _seen(self, peer: Peer, seen: Seen, now: Now) -> None:
         if self._speaks_for(peer, seen.worker):

@@ -30,7 +30,7 @@ from brender.model.quotas import QuotaKind, check_licence
 from brender.model.sharing import NO_POOL, Sharing, check_sharing
 from brender.model.status import ENDED_JOB, OPEN_JOB, JobStatus, TaskStatus
 from brender.model.text import plural, short_id
-from brender.model.units import in_tasks, in_words, units_of
+from brender.model.units import in_tasks, in_words, several_of
 from brender.roles.effects import DeleteJob, DropFolder, LoadSlice, LogEvent, Now, Send
 from brender.roles.server.activity import ActivityLog
 
@@ -220,10 +220,8 @@ class Jobs:
         if sweep is None:
             return
         if sweep.what == "requeue":
-            queued = units_of(job.spec.settings, sweep.count, job.part_count)
-            self.activity.note(
-                now, "requeue", f"queued {plural(queued.done, queued.noun)} of {job.spec.name} again", job.id, sweep.user
-            )
+            queued = several_of(job.spec.settings, sweep.count, job.part_count)
+            self.activity.note(now, "requeue", f"queued {queued} of {job.spec.name} again", job.id, sweep.user)
             self.settle(job, now)
         self.farm.changed_jobs.add(job.id)
         self.farm.forget_if_over(job)
@@ -367,8 +365,8 @@ class Jobs:
         if job.failed_tasks:
             self.end(job, JobStatus.FAILED, job.reason or f"{job.failed_tasks} of {plural(job.task_count, 'task')} failed", now)
         elif job.completed_parts < job.part_count:
-            left = units_of(job.spec.settings, job.part_count - job.completed_parts, job.part_count)
-            text = f"{plural(left.done, left.noun)} {'was' if left.done == 1 else 'were'}"
+            left = several_of(job.spec.settings, job.part_count - job.completed_parts, job.part_count)
+            text = f"{left} {'was' if left.startswith('1 ') else 'were'}"
             self.end(job, JobStatus.CANCELED, f"{text} canceled before, and not queued again", now)
         else:
             self.end(job, JobStatus.COMPLETED, "", now)

@@ -165,6 +165,7 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
         planned=row.planned_tasks,
         completed_parts=row.completed_parts,
         kept_parts=row.kept_parts,
+        finished_frames=row.finished_frames,
         given_up_parts=row.given_up_parts,
         memory=row.memory,
         ended_tasks=ended,
@@ -222,7 +223,7 @@ def bring_awaited(farm: Farm, tables: Tables, after: Iterable[After], placing: C
             awaited = farm.awaited[each.job] = Awaited(each.job, "", None)
             if row is not None:
                 awaited.name, awaited.status = row.name, JobStatus(row.status)
-                awaited.done = str(units_of(row.settings, row.completed_parts, row.part_count))
+                awaited.done = str(units_of(row.settings, row.completed_parts, row.part_count, row.finished_frames))
         if each.by_frame and awaited.frames is None and row is not None:
             _note_frames_done(tables, row, awaited, placing(each.job))
 

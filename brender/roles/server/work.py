@@ -248,10 +248,10 @@ class Work:
         job.put_off_times.pop(attempt.worker, None)
         if report.memory > job.memory:
             self.farm.needs_changed(job)
-        job.count_part(report.seconds, report.memory, report.kept)
+        job.count_part(task.number, report.seconds, report.memory, report.kept)
         if job.is_to_be_foreseen:
             self.farm.to_foresee[job.id] = None
-        self.farm.totals.frames_completed += 1
+        self.farm.totals.frames_completed += part.piece == 0
         if part.piece == 0 and not part.kept:
             count_frame(self.farm, job, attempt.worker, now.wall)
         self.farm.changed_jobs.add(job.id)
