@@ -6,10 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from brender.bus.messages import Sorry
+from brender.bus.messages import Manage, Sorry
 from brender.model.nodes import Blender
+from brender.roles.effects import Peer
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
+from brender.roles.server.availability import STARTING
+from brender.scheduling.reasons import NO_WORKER
 from brender.store.database import open_for_writing
 from tests.world import World, animation, granted, memory_database
 
@@ -464,10 +467,25 @@ def test_no_job_begins_in_files_that_are_being_deleted(world: World, restarted: 
 def test_a_job_says_that_no_worker_is_there(world: World) -> None:
     job = world.submit(animation("1"))
     world.run(2)
+    assert world.ask("job", id=job["id"])["reason"] == STARTING, "what was started with the server may be on its way"
+    world.run(10)
     assert world.ask("job", id=job["id"])["reason"] == "No manager runs, which workers connect to: start `brender-manager`"
     world.add_manager("m")
     world.run(2)
     assert world.ask("job", id=job["id"])["reason"] == "No worker is connected. Start one with `brender-worker`"
+
+
+def test_a_job_says_that_a_worker_is_joining_which_showed_its_key_and_said_no_hello_yet(world: World) -> None:
+    world.add_manager("m")
+    job = world.submit(animation("1"))["id"]
+    world.run(12)
+    who = {"role": "worker", "name": "render-01", "node": "w" * 16, "public": "p" * 40}
+    asked = Manage(id="m1", what="admit", arguments=who)
+    world._serve(lambda core, now: core.admit_local(Peer("", b""), asked, "f" * 16, now)[1])
+    world.run(2)
+    assert world.ask("job", id=job)["reason"] == "The worker render-01 is joining, which takes some seconds"
+    world.run(60)
+    assert world.ask("job", id=job)["reason"] == NO_WORKER
 
 
 def test_the_activity_says_in_whole_sentences_who_left_and_what_became_of_a_job(world: World) -> None:
@@ -493,7 +511,7 @@ def test_a_job_says_how_the_manager_that_left_is_started_where_its_workers_look_
     if restarted:
         world.start_server()
     job = world.submit(animation("1"))
-    world.run(2)
+    world.run(12)
     assert world.ask("job", id=job["id"])["reason"] == (
         "No manager runs, which workers connect to: start `brender-manager --name m --listen 127.0.0.1:26310`"
     )
@@ -511,7 +529,7 @@ def test_a_job_names_each_manager_that_left_but_those_that_were_forgotten(world:
     if restarted:
         world.start_server()
     job = world.submit(animation("1"))
-    world.run(2)
+    world.run(12)
     reason = world.ask("job", id=job["id"])["reason"]
     starts = [f"`brender-manager --name {name} --listen 127.0.0.1:2631{number}`" for number, name in ((1, "n"), (0, "m"))]
     assert reason == f"No manager runs, which workers connect to: start {', or '.join(starts)}"

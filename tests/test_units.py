@@ -1,5 +1,7 @@
 """What is counted of a job is what people mean: frames, or the pieces of a still, and neither its picture nor its film."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -8,6 +10,8 @@ from brender.jobs.part_names import part_in_words
 from brender.jobs.steps import Axis, Step, Steps, as_text
 from brender.model.errors import NotFound
 from brender.store import farm_page, page_questions
+from brender.store.database import open_for_writing
+from brender.store.schema import migrate
 from tests.test_film_stage import movie
 from tests.test_stages import still
 from tests.tools import command, let_commands_ask
@@ -93,6 +97,21 @@ def test_a_frame_counts_once_its_last_step_is_done_and_steps_are_counted_apart_e
     world.act("requeue", spec.id, "2")
     world.run(1.0)
     assert counted() == {(1, 2, 3, 8)}, "frame 2 is made again, and with it the film"
+
+
+def test_a_record_of_before_is_counted_when_it_is_brought_up_to_date(tmp_path: Path) -> None:
+    database = open_for_writing(str(tmp_path / "farm.db"))
+    world = World(database=database)
+    world.add_worker("one")
+    jobs = [{"copy_to": "/delivery/shot", "film": "shot.mp4", "format": "PNG"}, {"denoise_after": True}, {}]
+    specs = [msgspec.structs.replace(animation("1-2", chunk=1, **each), facts=facts(engine="CYCLES")) for each in jobs]
+    for number, spec in enumerate(specs):
+        world.submit(msgspec.structs.replace(spec, output=f"/r/{number}"))
+    world.finish_everything()
+    database.execute_sql("ALTER TABLE job DROP COLUMN finished_frames")
+    database.execute_sql("DELETE FROM schema_migration WHERE name = '0036_finished_frames'")
+    migrate(database)
+    assert [world.ask("job", id=spec.id)["finished_frames"] for spec in specs] == [2, 2, 0]
 
 
 def test_a_step_that_has_no_frames_is_called_by_its_name() -> None:

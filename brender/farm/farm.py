@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from brender.farm.awaited import Awaited
 from brender.farm.jobs import JobState
+from brender.farm.joining import Joining
 from brender.farm.nodes import ManagerState, WorkerState
 from brender.farm.record import Entity, Ledger
 from brender.farm.streaks import Streaks
@@ -42,6 +43,7 @@ class Farm:
     workers: dict[str, WorkerState] = field(default_factory=dict)
     """Those that are there."""
     managers: dict[str, ManagerState] = field(default_factory=dict)
+    joining: Joining = field(default_factory=Joining)
     last_managers: dict[str, ManagerState] = field(default_factory=dict)
     """The few that joined last, by id, the newest last; they may be there no more. See `remember`."""
     owners: dict[tuple[str, str], str] = field(default_factory=dict)

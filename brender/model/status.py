@@ -131,7 +131,7 @@ OPEN_WORKER = frozenset({WorkerStatus.IDLE, WorkerStatus.BUSY})
 OPEN_JOB = frozenset({_J.QUEUED, _J.ACTIVE})
 ENDED_TASK = frozenset({_T.COMPLETED, _T.FAILED, _T.CANCELED})
 #: How the reason ends for which a job waits, where that passes by itself: nobody has to do anything.
-ENDS_OF_WAITING = (" is busy", " are busy")
+ENDS_OF_WAITING = (" is busy", " are busy", ", which takes some seconds", " a moment ago")
 #: What may follow such an end, before the names of jobs.
 RENDERING = ", rendering "
 

@@ -17,9 +17,9 @@ from brender.model.status import ENDED_JOB, ENDS_OF_WAITING, RENDERING, UNLISTED
 from brender.model.stuck import STUCK
 from brender.model.text import plural
 from brender.model.units import STILL
+from brender.store.counted import is_in_steps, listed_columns, makes_film, with_progress
 from brender.store.named import GOING, Record
 from brender.store.page_questions import with_eta
-from brender.store.questions import is_in_steps, listed_columns, makes_film, with_progress
 from brender.store.tables import ATTEMPT_LIVE
 
 _ATTENTION_SHOWN = 20

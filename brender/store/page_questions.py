@@ -15,8 +15,9 @@ from brender.model.errors import BadInput, NotFound
 from brender.model.hooks import KINDS
 from brender.model.job import COPY
 from brender.model.text import short_id
+from brender.store.counted import listed_columns, with_progress
 from brender.store.named import GOING, Record, job_id
-from brender.store.questions import as_shown, listed_columns, with_progress, with_time_left
+from brender.store.questions import as_shown, with_time_left
 from brender.store.tables import Tables
 
 #: Columns that a list of jobs can be sorted by.

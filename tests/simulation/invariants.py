@@ -11,6 +11,7 @@ from brender.model.job import COPY
 from brender.model.nodes import WorkerInfo
 from brender.model.paths import spelled
 from brender.model.status import TaskStatus
+from brender.model.units import steps_of
 from brender.roles.server.round import AT_A_REPORT
 from brender.roles.server.work import LOST_ITS_STATE, NEVER_CAME
 from brender.store.audit import differences
@@ -32,6 +33,17 @@ _COMMITS_A_WHOLE_COMPARISON = 20
 
 class Violation(AssertionError):
     """Something that must always be true was not."""
+
+
+def _check_finished_frames(world: "Simulation") -> None:
+    for job, claimed, text in _rows(world, "SELECT id, finished_frames, settings FROM job"):
+        settings = json.loads(text)
+        if settings.get("film") or steps_of(settings) == 1 or world.people.may_be_gone(job):
+            continue  # (the copy of a film has the same piece as one of a frame)
+        last = COPY if settings.get("copy_to") else 0
+        done = f"SELECT COUNT(*) FROM part WHERE job = '{job}' AND status = 'completed' AND piece = {last}"
+        if claimed != (counted := _rows(world, done)[0][0]):
+            raise Violation(f"the job {job} counts {claimed} finished frames, and has {counted}")
 
 
 def check_commit(world: "Simulation") -> None:
@@ -63,6 +75,7 @@ def check_commit(world: "Simulation") -> None:
     asked = {
         job: (status, {sweep["user"]: sweep["cursor"] for sweep in json.loads(sweeps)}) for job, _, status, sweeps, _ in rows
     }
+    _check_finished_frames(world)
     if broken := world.people.broken_promise(asked, completed):
         raise Violation(broken)
     if world.people.edits or world.people.samples:

@@ -1,6 +1,7 @@
 """Why a worker that is there takes no new tasks, or why none is there, and what a person can do about it. Pure."""
 
 import shlex
+from collections.abc import Mapping
 
 from brender.farm.farm import Farm
 from brender.farm.nodes import ManagerState, WorkerState
@@ -8,9 +9,10 @@ from brender.model.nodes import OWNERS_USE, Standing
 from brender.model.obstacle import IT, NAMES, Obstacle, short_name
 from brender.model.power import Phase
 from brender.model.status import UNLISTED, Wanted
-from brender.model.text import harmless
+from brender.model.text import harmless, plural
 from brender.scheduling.reasons import NO_WORKER
 
+STARTING = "No worker is there yet (`brender-worker` starts one): the server started a moment ago"
 _LEAVING = {
     Wanted.DRAINED: ("is about to leave, as it was asked to", "are about to leave, as they were asked to"),
     Wanted.RESTARTED: ("is about to restart", "are about to restart"),
@@ -66,13 +68,28 @@ def job_at(farm: Farm, worker_id: str) -> str:
 
 
 def why_nobody(farm: Farm) -> str:
-    """Return why no worker of *farm* is there, and the command that mends it: without a manager, a worker waits for ever."""
-    if any(not manager.farewell for manager in farm.managers.values()):
+    """Return why no worker of *farm* is there, and the command that mends it: without a manager, a worker waits for ever. Those
+    that are about to join need none."""
+    has_manager = any(not manager.farewell for manager in farm.managers.values())
+    if (has_manager or farm.joining.managers) and (said := _are_joining("worker", farm.joining.workers)):
+        return said
+    if not has_manager and (said := _are_joining("manager", farm.joining.managers)):
+        return said
+    if farm.joining.is_starting:
+        return STARTING
+    if has_manager:
         return NO_WORKER
     # Two at one address of a machine are one that was given another name.
     places = {(last.host, last.address): last for last in farm.last_managers.values() if farm.wanted.get(last.id) not in UNLISTED}
     starts = [_how_to_start(last) for last in reversed(places.values()) if last.address]
     return f"No manager runs, which workers connect to: start {', or '.join(starts) or '`brender-manager`'}"
+
+
+def _are_joining(role: str, expected: Mapping[str, tuple[str, float]]) -> str:
+    if len(expected) == 1:
+        ((name, _),) = expected.values()
+        return f"The {role} {short_name(name)} is joining, which takes some seconds"
+    return f"{plural(len(expected), role)} are joining, which takes some seconds" if expected else ""
 
 
 def _how_to_start(manager: ManagerState) -> str:

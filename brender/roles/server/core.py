@@ -283,7 +283,9 @@ class ServerCore:
     def admit_local(self, peer: Peer, message: Manage, fresh: str, now: Now) -> tuple[Principal, list[Effect]]:
         """Admit a node of the server's own machine, as an admin asks. Raises `BrenderError`."""
         self.activity.by = peer
-        return self.keys.admit_local(message.arguments, fresh, now), self._taken()
+        principal = self.keys.admit_local(message.arguments, fresh, now)
+        self.nodes.expect(principal, now)
+        return principal, self._taken()
 
     def admit_own(self, public: str, role: KeyRole, fresh: str, now: Now) -> list[Effect]:
         """Have the key *public* of the server's own data folder admitted, as one of that *role*."""
@@ -293,7 +295,9 @@ class ServerCore:
     def enrol(self, peer: Peer, public: str, message: Enrol, fresh: str, now: Now) -> tuple[Principal, list[Effect]]:
         """Admit the key *public*, where what it shows is good. Raises `BrenderError`, in words for the asker."""
         self.activity.by = peer
-        return self.keys.enrol(public, message, fresh, now), self._taken()
+        principal = self.keys.enrol(public, message, fresh, now)
+        self.nodes.expect(principal, now)
+        return principal, self._taken()
 
     def deleted(self, job: str, fields: Mapping[str, Any] | None, now: Now) -> list[Effect]:
         """Take what came of the deletion of *job* (`Jobs.deleted`)."""

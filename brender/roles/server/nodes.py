@@ -25,6 +25,7 @@ from brender.farm.farm import Farm
 from brender.farm.nodes import ManagerState, WorkerState
 from brender.model.errors import Conflict, NotFound
 from brender.model.hooks import EVENTS
+from brender.model.keys import KeyRole, Principal
 from brender.model.log_events import ON_PURPOSE, why_gone
 from brender.model.nodes import OWNERS_USE, Standing, Stats
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
@@ -102,6 +103,7 @@ class Nodes:
             if known.incarnation == hello.incarnation:
                 manager.standing, manager.reason = known.standing, known.reason
         self.farm.managers[hello.node] = self.farm.keep(manager)
+        self.farm.joining.joined(hello.node)
         self.farm.remember(manager)
         self._list_again("manager", hello.node)
         self.emit(Bind(peer.route, hello.node, "manager"))
@@ -109,6 +111,14 @@ class Nodes:
         if known is None:
             self.activity.note(now, "manager-joined", f"the manager {hello.name} joined")
         self._look_at(manager.workers)
+
+    def expect(self, principal: Principal, now: Now) -> None:
+        """Expect the node of *principal*, which showed its key: it says hello once it has looked at its machine."""
+        if principal.node in self.farm.workers or principal.node in self.farm.managers:
+            return
+        joining = {KeyRole.WORKER: self.farm.joining.workers, KeyRole.MANAGER: self.farm.joining.managers}
+        if (expected := joining.get(principal.role)) is not None:
+            expected[principal.node] = principal.name, now.mono
 
     def joined(self, peer: Peer, joined: Joined, now: Now) -> None:
         info = joined.worker
@@ -133,6 +143,7 @@ class Nodes:
         else:
             self.activity.note(now, "worker-joined", f"the worker {info.name} joined", worker=info.id)
         self.farm.workers[info.id] = self.farm.keep(worker)
+        self.farm.joining.joined(info.id)
         self._list_again("worker", info.id)
         self.farm.managers[peer.node].workers.add(info.id)
         self.power.joined(info, joined.term, now)
@@ -252,6 +263,7 @@ class Nodes:
 
     def tick(self, now: Now) -> None:
         """Suspicions, losses, requests to leave, and every changed worker's row kept true."""
+        self.farm.joining.look(now.mono)
         for manager in list(self.farm.managers.values()):
             silent = now.mono - max(manager.heard, manager.beat)
             if now.mono - manager.heard > self.policy.lease:

@@ -219,7 +219,7 @@ class Work:
         part = task.part(report.part) if task else None
         if attempt.parts is not None:
             attempt.parts.discard(report.part)
-        if part is None or part.status is not PartStatus.ACTIVE:
+        if task is None or part is None or part.status is not PartStatus.ACTIVE:
             return  # (one that was queued again meanwhile is rendered again)
         planned, warnings = part.output, tuple(report.warnings)
         part.complete(
@@ -240,7 +240,7 @@ class Work:
             noise=report.noise,
         )
         worker = self.farm.workers.get(attempt.worker)
-        if task is not None and worker is not None and worker.running == attempt.id and worker.frame == part.frame:
+        if worker is not None and worker.running == attempt.id and worker.frame == part.frame:
             to_do = (each.frame for each in task.parts if each.status is PartStatus.ACTIVE and attempt.has_to_do(each))
             worker.go_on(next(to_do, part.frame))
         self.farm.streaks.succeeded(attempt.worker)
