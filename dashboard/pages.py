@@ -1,7 +1,7 @@
 """The pages. Each is a frame that its script fills from the API, so that a page once opened stays true."""
 
 import msgspec
-from flask import Blueprint, Response, render_template, send_from_directory, url_for
+from flask import Blueprint, Response, render_template, request, send_from_directory, url_for
 from flask_login import current_user
 from markupsafe import Markup
 
@@ -11,6 +11,7 @@ from brender.model.addon import AddOn
 from brender.model.causes import WORDS
 from brender.model.errors import NotFound
 from brender.model.keys import KeyRole
+from brender.model.naming import EXTENSIONS
 from brender.model.paths import PLATFORMS
 from brender.model.people import Role
 from brender.store import page_questions, questions
@@ -48,20 +49,23 @@ def job(id: str) -> str:
     said = say_settings(found["job_type"], found["settings"], found["overwrite"])
     label = label_of(found["job_type"], found["settings"])
     may_act = current_user.may_act_on(found)
-    return render_template("job.html", job=found, said=said, type=label, may_act=may_act, noise=NOISE)
+    known = found["job_type"] in submitted_types()
+    told = {"formats": list(EXTENSIONS), "is_in_form": known}
+    return render_template("job.html", job=found, said=said, type=label, may_act=may_act, noise=NOISE, **told)
 
 
 @blueprint.get("/submit")
 def submit() -> str:
     need("submit")
+    again = request.args.get("again", "")
     with farm().reader.record() as record:
+        first = questions.job_without_counts(record, again) if again else None
         projects = questions.projects(record)
         pools = questions.pools(record)
         addons = [msgspec.convert(row["addon"], AddOn).label for row in questions.addons(record)]
     kinds = [*submitted_types().values(), *own_types().values()]
-    return render_template(
-        "submit.html", projects=projects, pools=pools, addons=addons, kinds=kinds, groups=GROUPS, broken=broken_types()
-    )
+    told = {"projects": projects, "pools": pools, "addons": addons, "kinds": kinds}
+    return render_template("submit.html", **told, first=first, groups=GROUPS, broken=broken_types())
 
 
 @blueprint.get("/workers/")

@@ -195,11 +195,17 @@ def test_a_job_is_paused_canceled_and_deleted_from_its_page(page: Page, module_f
         expect(page.locator("#revisions")).to_contain_text("name slow → slower, frames 1-100 → 1-101")
         assert connection.ask("job", id=job)["part_count"] == 101
         page.get_by_role("button", name="More actions").click()
-        page.get_by_role("button", name="Submit again").click()
-        expect(page).not_to_have_url(f"{module_farm.dashboard_url}jobs/{job}")
-        expect(page.get_by_role("heading", name="slower")).to_be_visible()
-        connection.act("cancel", page.url.rsplit("/", 1)[-1])
-        page.go_back()
+        page.get_by_role("link", name="Submit again…").click()
+        expect(page.get_by_role("heading", name="Submit slower again")).to_be_visible()
+        expect(page.get_by_role("button", name="77")).to_have_attribute("aria-pressed", "true")
+        expect(page.get_by_label("Frames")).to_have_value("1-101")
+        page.get_by_label("Frames").fill("5-6")
+        page.get_by_role("button", name="Submit", exact=True).click()
+        made = page.locator("#done a").get_attribute("href") or ""
+        again, first = (connection.ask("job", id=each) for each in (made.rsplit("/", 1)[-1], job))
+        assert again["settings"] == first["settings"] | {"frames": "5-6"} and again["priority"] == 77
+        connection.act("cancel", again["id"])
+        page.goto(f"{module_farm.dashboard_url}jobs/{job}")
         page.get_by_role("button", name="More actions").click()
         page.get_by_role("button", name="Cancel").click()
         expect(page.locator("#status")).to_have_text("canceled")

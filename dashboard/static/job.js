@@ -311,8 +311,9 @@
   byId("edit-form")?.addEventListener("submit", async (event) => {
     event.preventDefault();
     const how = event.submitter?.value || "edit", name = byId("edit-name"), settings = {}, asked = {};
+    const before = (input) => (input.options ? [...input.options].find((each) => each.defaultSelected)?.value : input.defaultValue);
     event.target.querySelectorAll("[data-setting]").forEach((input) => {
-      if (input.value === input.defaultValue) return;
+      if (input.value === before(input)) return;
       settings[input.dataset.setting] = input.type !== "number" ? input.value : input.value ? Number(input.value) : null;
     });
     const shares = { licences: (text) => text.split(",").map((each) => each.trim()).filter(Boolean), pool: (text) => text.trim(), gpu_memory: (text) => Math.round(Number(text) * 1e9) };
@@ -326,6 +327,7 @@
       farm.content();
       closeMenus();
       event.target.querySelectorAll("input:not([type=checkbox])").forEach((input) => { input.defaultValue = input.value; });
+      event.target.querySelectorAll("option").forEach((option) => { option.defaultSelected = option.selected; });
       look();
     } catch (error) {
       farm.complain(error);

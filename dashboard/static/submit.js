@@ -6,6 +6,7 @@
   const presets = new Map([["1080p", { width: 1920 }], ["720p", { width: 1280 }]]);
   const PREVIEW_SAMPLES = 16, TEST_PRIORITY = 90, NAMED_MOST = 20;
   let kinds = [], source = null, facts = null, together = 1, withoutMissing = false, trusted = null, reading = false, refused = "", wrong = "";
+  let unchanged = new Map(); // of a job that is submitted again: what the form said of it first, and what that stands for
   let sending = false, accepted = null; // what was submitted, as long as the form still says the same
   const kind = () => kinds.find((each) => each.name === byId("type").value);
   const scene = () => facts?.scenes.find((each) => each.name === (byId("field-scene")?.value || facts.active_scene)) || facts?.scenes[0];
@@ -308,7 +309,8 @@
     fields().forEach((input) => {
       if (input.value === "") return;
       const value = { int: Number, float: Number, bool: (text) => text === "true", list: (text) => text.split(" ").filter(Boolean) }[input.dataset.kind] || String;
-      found[input.id.slice("field-".length)] = input.multiple ? [...input.selectedOptions].map((each) => each.value) : value(input.value);
+      const name = input.id.slice("field-".length), before = unchanged.get(name);
+      found[name] = before?.text === input.value ? before.value : input.multiple ? [...input.selectedOptions].map((each) => each.value) : value(input.value);
     });
     return found;
   }
@@ -340,7 +342,7 @@
       start_at: byId("start-at").value.trim(), night: byId("at-night").checked,
       pool: byId("job-pool").value.trim(), licences: byId("job-licences").value.split(",").map((each) => each.trim()).filter(Boolean),
       most_workers: Number(byId("job-most-workers").value), cores: Number(byId("job-cores").value), gpu_memory: Math.round(Number(byId("job-gpu-memory").value) * 1e9),
-      allow_missing: withoutMissing, trusted, ...Object.fromEntries(limits), ...(kind().needs_file && source ? { source } : {}),
+      allow_missing: withoutMissing, trusted, ...Object.fromEntries(limits), ...(source?.job ? { again: source.job } : kind().needs_file && source ? { source } : {}),
     };
   }
   async function submit() {
@@ -456,10 +458,33 @@
     (await farm.ask("/presets")).forEach((each) => presets.set(each.name, each.settings));
     byId("preset").replaceChildren(new Option("or a preset…", ""), ...[...presets.keys()].map((name) => new Option(name, name)));
   }
+  // The form as the job with that id says it: what it renders stays, all else can be changed.
+  async function takeUp(id) {
+    const record = await farm.ask(`/jobs/${id}`);
+    byId("type").value = record.job_type;
+    byId("type").disabled = true;
+    source = { job: record.id, file: record.settings.file || record.name };
+    if (kind().needs_file) facts = await farm.ask(`/jobs/${id}/file`);
+    if (needsTrust().length) ({ trusted } = record);
+    showFields();
+    const { settings: said, inputs } = submitAgain(record, kind());
+    inputs.forEach(([input, value]) => { byId(input).value = value; });
+    byId("job-name").dataset.own = "1";
+    byId("preview").parentElement.hidden = true;
+    byId("job-output").placeholder = record.output ? "a new folder beside the first job's" : byId("job-output").placeholder;
+    const urgencies = [...byId("priority").children], own = urgencies.find((each) => Number(each.value) === record.priority) || urgencies[0].cloneNode();
+    if (!own.isConnected) { own.value = own.textContent = record.priority; byId("priority").append(own); }
+    own.click();
+    fill(said);
+    // (A list of words is one text in the form, which does not tell a word that has a space in it.)
+    unchanged = new Map(fields().filter((input) => !input.multiple && input.value).map((input) => [input.id, input.value]).map(([field, text]) => [field.slice("field-".length), { text, value: said[field.slice("field-".length)] }]));
+    showFile();
+  }
   (async () => {
     kinds = await farm.ask("/job-types");
     drop.inert = false; // Files that come earlier, with nothing here to take them, would be lost.
-    showFields();
+    const { again } = byId("submit").dataset;
+    if (again) await takeUp(again); else showFields();
     await look();
     await lookForPresets();
   })().catch(farm.complain);

@@ -6,28 +6,18 @@ from typing import Annotated, Any
 import msgspec
 from flask import Blueprint
 
-from brender.bus.ids import new_id
-from brender.jobs.clones import clone, free_folder
-from brender.jobs.declare import job_type
 from brender.model.beginning import After, parse_start
 from brender.model.edit import Edit
-from brender.model.errors import Conflict
-from brender.model.job import JobSpec
 from brender.model.sharing import CORES_MOST, GPU_MEMORY_MOST, WORKERS_MOST
-from brender.model.trust import check_trust
-from brender.store import questions
 from dashboard.answers import jobs as job_answers
 from dashboard.answers import submitting as answers
 from dashboard.endpoint import endpoint
-from dashboard.farm import farm, user_name
-from dashboard.sources import Name, is_there, placed, to_be_made
+from dashboard.farm import farm
+from dashboard.sources import Name, placed
 from dashboard.v1.jobs import AfterJob
-from dashboard.v1.submitting import Minutes
+from dashboard.v1.submitting import Minutes, earlier_job, submit_again
 
 blueprint = Blueprint("v1-edits", __name__)
-
-#: Folders that are tried, where each is another job's.
-_TRIES = 20
 
 
 class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -78,35 +68,17 @@ def edit(id: str, body: EditOfJob) -> Any:
 @endpoint(blueprint, "POST", "/jobs/{id}/clone", body=Again, needed="submit", answer=answers.Submitted)
 def again(id: str, body: Again) -> Any:
     """Submit a job again, with what is said otherwise; its files are those of the first."""
-    with farm().reader.record() as record:
-        first = questions.job_without_counts(record, id)
-    spec = clone(first, new_id(), user_name(), _change(body), placed(body.output) if body.output else "")
-    cautions = check_trust(spec.facts, spec.trusted, "trusted", "untrusted") if spec.facts is not None else ()
+    spec = earlier_job(id, _change(body))
     spec = msgspec.structs.replace(
         spec,
-        warnings=cautions,
+        output=placed(body.output) if body.output else spec.output,
         overwrite=body.overwrite,
         paused=body.paused,
         after=tuple(After(each.job, each.by_frame) for each in body.after),
         start_at=parse_start(body.start_at, datetime.now()) if body.start_at else 0.0,
         night=body.night,
     )
-    if body.output or not spec.output:
-        return _submit(spec)
-    for _ in range(_TRIES):
-        spec = msgspec.structs.replace(spec, output=free_folder(spec.output, is_there))
-        try:
-            return _submit(spec)
-        except Conflict as conflict:
-            refused = conflict
-    raise refused
-
-
-def _submit(spec: JobSpec) -> dict[str, Any]:
-    made = to_be_made(spec.output) if spec.output else 0
-    spec = msgspec.structs.replace(job_type(spec.job_type).prepare(spec), made_output=made > 0, made_above=max(0, made - 1))
-    with farm().client() as client:
-        return client.submit(spec)
+    return submit_again(spec, spec.trusted, in_new_folder=not body.output)
 
 
 def _change(body: Changes) -> Edit:

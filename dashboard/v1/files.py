@@ -16,8 +16,10 @@ from brender.blendfile.through_blender import outside_place
 from brender.jobs.blender_animation import engine_word
 from brender.model.bundle import check_path
 from brender.model.errors import BadInput, NotFound
-from brender.model.job import MissingFile
+from brender.model.job import FileFacts, MissingFile
 from brender.model.naming import EXTENSIONS
+from brender.model.text import short_id
+from brender.store import questions
 from dashboard.answers import submitting as answers
 from dashboard.endpoint import describe, endpoint
 from dashboard.farm import farm, user_name
@@ -101,6 +103,19 @@ def look_into(body: Where) -> Any:
     for here, missing in zip(facts.missing, told["missing"], strict=True):
         missing["place"] = _place(here, body)
     return told | {"formats": list(EXTENSIONS), "preview": preview(path) is not None}
+
+
+@endpoint(blueprint, "GET", "/jobs/{id}/file", needed="submit", answer=answers.FileTold)
+def file_of_job(id: str) -> Any:
+    """Return what the .blend of a job said of itself when it was submitted, for one that is to render it again."""
+    with farm().reader.record() as record:
+        row = questions.job_without_counts(record, id)
+    if row["facts"] is None:
+        raise NotFound(f"The job {short_id(row['id'])} renders no .blend")
+    told: dict[str, Any] = msgspec.to_builtins(msgspec.convert(row["facts"], FileFacts))
+    for scene in told["scenes"]:
+        scene["engine_word"] = engine_word(scene["engine"])
+    return told | {"formats": list(EXTENSIONS), "preview": False, "missing": []}
 
 
 @endpoint(blueprint, "GET", "/preview", query=Where, needed="submit", content="image/png")

@@ -20,9 +20,12 @@ from brender.bus.keys import Credentials
 from brender.engines.destination import NoDestination, destination
 from brender.engines.ocio import check_configuration, configuration_to_send
 from brender.jobs.blender_animation import own_path
+from brender.jobs.clones import clone, free_folder
 from brender.jobs.declare import job_type, requirements_of
+from brender.model.addon import AddOn
 from brender.model.beginning import After, parse_start
 from brender.model.bundle import as_bytes
+from brender.model.edit import Edit
 from brender.model.errors import BadInput, Conflict
 from brender.model.estimates import estimate, work_of
 from brender.model.job import LIMIT_MINUTES, MINUTES_MOST, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
@@ -32,6 +35,7 @@ from brender.model.sharing import CORES_MOST, GPU_MEMORY_MOST, WORKERS_MOST, Sha
 from brender.model.text import short_id
 from brender.model.trust import check_trust
 from brender.model.units import units_of
+from brender.store import questions
 from brender.store.forecast import earlier_shots, workers_for
 from brender.store.named import Record
 from brender.transfer.client import Exchange
@@ -47,6 +51,7 @@ from dashboard.sources import (
     in_words_of,
     inside,
     inspected,
+    is_there,
     placed,
     shared,
     source_file,
@@ -62,6 +67,8 @@ Minutes = Annotated[float, msgspec.Meta(ge=0, le=MINUTES_MOST)]
 _MISSING_SHOWN = 10
 #: In place of the digest of the list of the files of an upload, as long as the farm has not got them.
 _NOT_SENT = "not sent"
+#: Folders that are tried, where each is another job's.
+_TRIES = 20
 
 
 class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -73,13 +80,16 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     end an attempt at a task; 0 never does. ``most_workers`` render it at most (0: any number), each of its tasks takes one of
     each of ``licences``, the workers of its ``pool`` prefer it (``reclaim_at_once``: and leave what they render of others), and
     with ``rush`` a running task of lower priority gives way where no worker is free. Each task reserves so many ``cores`` of its
-    machine and so many bytes of the memory of its worker's GPUs (``gpu_memory``); 0: none. ``id``: the job's, chosen by a
-    program that may submit it again because it did not hear the answer; it is then the same job."""
+    machine and so many bytes of the memory of its worker's GPUs (``gpu_memory``); 0: none. ``again``: a job whose file, as that
+    has it, and whose add-ons this one has too, in place of a ``source``; without an ``output``, its frames go to a new folder
+    beside those of that job. ``id``: the job's, chosen by a program that may submit it again because it did not hear the answer;
+    it is then the same job."""
 
     id: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{16})?$")] = ""
     job_type: Name = "blender-animation"
     settings: dict[str, Any] = {}
     source: Where | None = None
+    again: Name = ""
     name: Name = ""
     project: Name = "default"
     priority: Annotated[int, msgspec.Meta(ge=0, le=100)] = PRIORITY_NORMAL
@@ -123,11 +133,32 @@ def submit(body: Submission) -> Any:
         spec = msgspec.structs.replace(spec, warnings=cautions)
         if body.source.upload:
             spec = _send(spec, path, upload_folder(body.source.upload))
+    if body.again:
+        return submit_again(spec, body.trusted, in_new_folder=not body.output)
+    return submit_prepared(spec)
+
+
+def submit_prepared(spec: JobSpec) -> dict[str, Any]:
+    """Submit *spec*, once its job type has prepared it. Raises `BrenderError`."""
     spec = job_type(spec.job_type).prepare(spec)
     made = to_be_made(spec.output) if spec.output else 0
     spec = msgspec.structs.replace(spec, made_output=made > 0, made_above=max(0, made - 1))
     with farm().client() as client:
         return client.submit(spec)
+
+
+def submit_again(spec: JobSpec, trusted: bool | None, in_new_folder: bool) -> dict[str, Any]:
+    """Submit *spec*, which has the file of an earlier job (`earlier_job`); *in_new_folder*: where its folder is another job's, to
+    the next that is free. Raises `BrenderError`."""
+    if spec.facts is not None:
+        cautions = check_trust(spec.facts, trusted, '"trusted": true (Trust it)', '"trusted": false (Render without)')
+        spec = msgspec.structs.replace(spec, warnings=cautions)
+    for _ in range(_TRIES if in_new_folder and spec.output else 0):
+        try:
+            return submit_prepared(spec)
+        except Conflict:
+            spec = msgspec.structs.replace(spec, output=free_folder(spec.output, is_there))
+    return submit_prepared(spec)
 
 
 @endpoint(blueprint, "POST", "/estimate", body=Prospect, needed="submit", answer=answers.Estimated)
@@ -204,8 +235,10 @@ def _wanted(body: Submission, fresh: bool, told: FileFacts | None = None) -> tup
     It is not prepared yet, and nothing of an upload is sent. Raises `BadInput`. *fresh*: the .blend is looked into again.
     *told*: what it says, where it is not here."""
     settings = {name: value for name, value in body.settings.items() if value is not None and value != ""}
-    output, id = body.output, body.id or new_id()
+    output, id, is_placed = body.output, body.id or new_id(), False
     path = facts = None
+    addons: tuple[AddOn, ...] = ()
+    bundle = _NOT_SENT if told is not None or (body.source is not None and body.source.upload) else ""
     if body.source is not None:
         path = source_file(body.source)
         facts = as_told(inspected(path, bounds(body.source), fresh), path, body.source)
@@ -219,6 +252,13 @@ def _wanted(body: Submission, fresh: bool, told: FileFacts | None = None) -> tup
             output = output or str(_own_folder(path, facts, settings))
             settings["file"] = shared(path)
             facts = msgspec.structs.replace(facts, path=settings["file"])
+    elif body.again:
+        first = earlier_job(body.again)
+        facts, bundle, addons = first.facts, first.bundle, first.addons
+        if facts is not None:
+            settings["file"] = first.settings["file"]
+        is_placed = not output
+        output = output or first.output
     elif told is not None:
         facts = told
         settings["file"] = PurePosixPath(told.path).name
@@ -233,12 +273,13 @@ def _wanted(body: Submission, fresh: bool, told: FileFacts | None = None) -> tup
         name=body.name or (PurePosixPath(str(settings.get("file", ""))).stem if facts else body.job_type),
         job_type=body.job_type,
         settings=settings,
-        bundle=_NOT_SENT if told is not None or (body.source is not None and body.source.upload) else "",
+        bundle=bundle,
+        addons=addons,
         project=body.project or "default",
         user=user_name(),
         priority=body.priority,
         tags=tuple(body.tags),
-        output=placed(output) if output else "",
+        output=placed(output) if output and not is_placed else output,
         trusted=bool(body.trusted),
         overwrite=body.overwrite,
         paused=body.paused,
@@ -259,6 +300,15 @@ def _wanted(body: Submission, fresh: bool, told: FileFacts | None = None) -> tup
         facts=facts,
     )
     return spec, path
+
+
+def earlier_job(id: str, change: Edit | None = None) -> JobSpec:
+    """Return the job *id* as one that is submitted again, by this user, with what *change* says otherwise; its frames go to a new
+    folder beside the first's, unless the farm keeps them. Raises `NotFound`."""
+    with farm().reader.record() as record:
+        first = questions.job_without_counts(record, id)
+    spec = clone(first, new_id(), user_name(), change or Edit())
+    return msgspec.structs.replace(spec, output=free_folder(spec.output, is_there)) if spec.output else spec
 
 
 def _configuration(upload: Path, ocio: str) -> str:
