@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -42,7 +43,13 @@ JSON = [
 #: test_submitting).
 TRIED_ELSEWHERE = {
     *(("get", "/keys"), ("delete", "/keys/{id}"), ("post", "/join-tokens")),
-    *(("get", "/jobs/{id}/parts/{part}/layers"), ("get", "/files"), ("post", "/inspect"), ("post", "/uploads")),
+    *(
+        ("get", "/jobs/{id}/parts/{part}/layers"),
+        ("get", "/jobs/{id}/file"),
+        ("get", "/files"),
+        ("post", "/inspect"),
+        ("post", "/uploads"),
+    ),
     *(("post", "/uploads/offer"), ("post", "/device/code"), ("post", "/device/token")),
 }
 #: What may be empty in the answers of a farm that works.
@@ -167,6 +174,7 @@ def test_each_endpoint_answers_what_it_is_declared_to_with_something_in_every_li
     ask("post", "/jobs/{id}/edit", {"tags": ["x"], "settings": {"frames": "1-4"}}, id=mine)
     ask("post", "/jobs/{id}/clone", {"name": "again", "settings": {"frames": "5-6"}, "paused": True}, id=mine)
     ask("post", "/estimate", {"job_type": "command", "settings": {"program": "true", "frames": "1-3"}})
+    ask("post", "/template", {"name": "layers.yaml", "text": (Path(__file__).parent / "templates/layers.yaml").read_text()})
     ask("post", "/projects", {"name": "film", "keep_days": 3.0})
     ask("post", "/paths", {"name": "projects", "platform": "linux", "path": "/mnt"})
     ask("post", "/users", {"name": "new", "role": "artist", "password": "long enough!"})

@@ -8,6 +8,7 @@ from brender.commands.localfarm import LocalFarm
 from brender.engines.openjd_templates import compile_template
 from brender.jobs.steps import ANY_PROGRAM, programs_of, read_steps
 from brender.model.errors import BadInput
+from dashboard.templates_of_jobs import Template, compiled, parameters
 from tests.tools import command
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -20,6 +21,30 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
     assert old in text
     (tmp_path / "template.yaml").write_text(text.replace(old, new))
     return tmp_path / "template.yaml"
+
+
+def test_a_template_that_is_posted_makes_the_same_job_and_asks_for_its_parameters() -> None:
+    posted = Template(name=LAYERS.name, text=LAYERS.read_text())
+    asked = [(each.name, each.kind, each.default, each.required) for each in parameters(posted)]
+    assert asked == [("Title", str, "a shot", False), ("Frames", str, "1-2", False), ("Folder", str, None, True)]
+    given = {"Folder": "/out", "Frames": "1-5:2"}
+    assert compiled(posted, given) == compile_template(LAYERS, given)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "given", "said"),
+    [
+        ("job.yaml", "", "", {}, "Folder"),
+        ("job.yaml", "", "", {"Folder": "out"}, "Folder is a path beside the template.* give the whole path"),
+        ("job.yaml", "jobtemplate-2023-09", "jobtemplate-1999", {"Folder": "/out"}, "^job.yaml is no template"),
+        ("job.yaml", "anyOf: [linux]", "anyOf: [linux, windows]", {"Folder": "/out"}, "attr.worker.os.family"),
+        ("job.txt", "", "", {"Folder": "/out"}, "'job.txt' is no template: its name ends with .yaml"),
+        ("../job.yaml", "", "", {"Folder": "/out"}, "is no template"),
+    ],
+)
+def test_a_posted_template_is_refused_by_name(name: str, old: str, new: str, given: dict[str, str], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        compiled(Template(name=name, text=LAYERS.read_text().replace(old, new)), given)
 
 
 def test_a_template_becomes_steps_that_wait_with_a_task_for_each_choice_of_parameters() -> None:

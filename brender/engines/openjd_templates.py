@@ -5,12 +5,14 @@ name, before anything is accepted.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from brender.jobs.declare import WHAT, Setting
 from brender.jobs.steps import FILE_MARK, WORK, Axis, BroughtFile, Environment, Step, Steps, as_text, check_steps
 from brender.model.errors import BadInput
 
@@ -39,10 +41,11 @@ class Compiled:
     warnings: tuple[str, ...]
 
 
-def compile_template(file: Path, given: Mapping[str, str]) -> Compiled:
-    """Return the job that the template *file* makes with the parameters *given*. Raises `BadInput`, which names what is wrong, or
-    what brender cannot do."""
-    job = _instantiated(file, given)
+def compile_template(file: Path, given: Mapping[str, str], folder: Path | None = None) -> Compiled:
+    """Return the job that the template *file* makes with the parameters *given*; a path among these begins in *folder* (without
+    it, in the working folder) unless it is a whole one. Raises `BadInput`, which names what is wrong, or what brender cannot
+    do."""
+    job = _instantiated(file, given, folder or Path.cwd())
     values = {name: str(each["value"]) for name, each in (job.get("parameters") or {}).items()}
     shared = [_environment(each, values) for each in job.get("jobEnvironments") or ()]
     steps = tuple(_step(each, values, shared) for each in job["steps"])
@@ -56,29 +59,68 @@ def compile_template(file: Path, given: Mapping[str, str]) -> Compiled:
     return Compiled(str(job["name"]), settings, tuple(sorted(tags)), tuple(_cautions(job)))
 
 
-def _instantiated(file: Path, given: Mapping[str, str]) -> dict[str, Any]:
-    """Return the job of the template *file* as plain data, with its parameters filled in where the specification says so."""
+def parameters_of(file: Path) -> tuple[Setting, ...]:
+    """Return the parameters of the template *file*, as a form asks for them. Raises `BadInput` where it is no template."""
+    with _in_words(file):
+        return tuple(map(_setting, _decoded(file).parameterDefinitions or ()))
+
+
+def _setting(parameter: Any) -> Setting:
+    """Return *parameter*, as the template declares it, as a setting."""
+    kind = {"INT": int, "FLOAT": float}.get(parameter.type.name, str)
+    bounds = [getattr(parameter, name, None) for name in ("minValue", "maxValue")]
+    lowest, highest = (None if bound is None or bound != int(bound) else int(bound) for bound in bounds)
+    return Setting(
+        parameter.name,
+        kind,
+        parameter.description or "",
+        default=None if parameter.default is None else kind(parameter.default),
+        required=parameter.default is None,
+        choices=tuple(map(str, parameter.allowedValues or ())),
+        lowest=lowest,
+        highest=highest,
+        label=getattr(parameter.userInterface, "label", None) or parameter.name,
+        group=getattr(parameter.userInterface, "groupLabel", None) or WHAT,
+    )
+
+
+@contextmanager
+def _in_words(file: Path) -> Iterator[None]:
+    """Raise `BadInput` for what openjd-model says of the template *file*, or where that package is not there."""
     try:
         from openjd import model
     except ImportError as error:
         raise BadInput("Templates of Open Job Description need another package: pip install 'brender[openjd]'") from error
     try:
-        text = file.read_text("utf-8")
-        kind = model.DocumentType.JSON if file.suffix == ".json" else model.DocumentType.YAML
-        plain = model.document_string_to_object(document=text, document_type=kind)
-        template = model.decode_job_template(template=plain)
-        values = model.preprocess_job_parameters(
-            job_template=template,
-            job_parameter_values=dict(given),
-            job_template_dir=file.absolute().parent,
-            current_working_dir=Path.cwd(),
-        )
-        job = model.create_job(job_template=template, job_parameter_values=values)
-        return dict(model.model_to_object(model=job))
+        yield
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror}") from error
     except (ValueError, NotImplementedError, model.ExpressionError, model.FormatStringError) as error:
         raise BadInput(f"{file} is no template that brender can run: {' '.join(str(error).split())}") from error
+
+
+def _decoded(file: Path) -> Any:
+    """Return the template *file* as openjd-model reads it."""
+    from openjd import model
+
+    kind = model.DocumentType.JSON if file.suffix == ".json" else model.DocumentType.YAML
+    plain = model.document_string_to_object(document=file.read_text("utf-8"), document_type=kind)
+    return model.decode_job_template(template=plain)
+
+
+def _instantiated(file: Path, given: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    """Return the job of the template *file* as plain data, with its parameters filled in where the specification says so."""
+    with _in_words(file):
+        from openjd import model
+
+        template = _decoded(file)
+        values = model.preprocess_job_parameters(
+            job_template=template,
+            job_parameter_values=dict(given),
+            job_template_dir=file.absolute().parent,
+            current_working_dir=folder,
+        )
+        return dict(model.model_to_object(model=model.create_job(job_template=template, job_parameter_values=values)))
 
 
 def _step(step: Mapping[str, Any], values: Mapping[str, str], shared: Sequence[Environment]) -> Step:

@@ -10,12 +10,15 @@ from typing import Any
 
 from peewee import fn
 
+from brender.jobs.part_names import part_in_words
+from brender.jobs.stages import Graph
 from brender.model.answers import PAGE
 from brender.model.errors import BadInput, NotFound
 from brender.model.hooks import KINDS
 from brender.model.job import COPY
 from brender.model.text import short_id
 from brender.store.counted import listed_columns, with_progress
+from brender.store.job_graph import stages_of
 from brender.store.named import GOING, Record, job_id
 from brender.store.questions import as_shown, with_time_left
 from brender.store.tables import Tables
@@ -153,8 +156,8 @@ def _runs(values: Sequence[int]) -> list[list[int]]:
 
 def frame(record: Record, job: str, part: int) -> dict[str, Any]:
     """Return one part of a job, whole: its worker's name, its task's attempts, newest first, ``mean_seconds``, the mean time of
-    the job's frames (``None`` while none is rendered), and the ``revision`` of the job that it was rendered
-    by (``None``: it was never edited). Raises `NotFound`."""
+    the job's frames (``None`` while none is rendered), and the ``revision`` of the job that it was rendered by (``None``: it was
+    never edited); what a run of a program is ``called``, and whether its stage is ``of_frames``. Raises `NotFound`."""
     tables, id = record.tables, job_id(record, job)
     row = tables.Part.get_or_none((tables.Part.id == part) & (tables.Part.job == id))
     if row is None:
@@ -168,6 +171,9 @@ def frame(record: Record, job: str, part: int) -> dict[str, Any]:
     rendered = of.completed_parts - of.kept_parts
     mean = of.render_seconds / rendered if rendered > 0 else None
     made = {"worker_name": name or "", "mean_seconds": mean, "revision": _revision(tables, of, row.attempt)}
+    task = tables.Task.get_or_none(tables.Task.id == found["task"])
+    of_frames = task is None or Graph(stages_of(of)).stage(task.number).of_frames
+    made |= {"called": part_in_words(of.settings, found) if of.settings.get("steps") else "", "of_frames": of_frames}
     return found | made | {"attempts": list(tried.limit(_ATTEMPTS_SHOWN).dicts())}
 
 

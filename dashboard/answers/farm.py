@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from brender.jobs.declare import Setting
 from dashboard.answers.jobs import Counted
 from dashboard.answers.rows import Row, row
 
@@ -180,6 +181,26 @@ class SettingDeclared(msgspec.Struct):
     group: str
     words: list[tuple[Any, str]]
     absent: str
+
+
+def declared(setting: Setting) -> dict[str, Any]:
+    """Return *setting* as the API tells it."""
+    return {
+        "name": setting.name,
+        "kind": setting.kind.__name__,
+        "help": setting.help,
+        "default": setting.default,
+        "required": setting.required,
+        "from_file": setting.from_file,
+        "choices": list(setting.choices),
+        "lowest": setting.lowest,
+        "highest": setting.highest,
+        "label": setting.title,
+        "unit": setting.unit,
+        "group": setting.group,
+        "words": [[value, text] for value, text in setting.words],
+        "absent": setting.absent,
+    }
 
 
 class JobTypeDeclared(msgspec.Struct):

@@ -4,6 +4,7 @@ import msgspec
 
 from brender.model.estimates import Estimate
 from brender.model.job import FileFacts, MissingFile, SceneFacts
+from dashboard.answers.farm import SettingDeclared
 
 
 class Entry(msgspec.Struct):
@@ -39,6 +40,13 @@ class FileTold(FileFacts, frozen=True, kw_only=True):
     preview: bool
 
 
+class TemplateTold(msgspec.Struct):
+    """``settings``: the parameters of the template."""
+
+    name: str
+    settings: list[SettingDeclared]
+
+
 class Uploaded(msgspec.Struct):
     upload: str
     blends: list[str]
@@ -69,9 +77,11 @@ class Submitted(msgspec.Struct):
 
 
 class Estimated(msgspec.Struct):
-    """``output``: the folder ("": the farm keeps the frames); ``time``: ``null`` where earlier jobs do not tell."""
+    """``unit``: what the ``frames`` are (frame, piece, film or run); ``output``: the folder ("": the farm keeps the frames);
+    ``time``: ``null`` where earlier jobs do not tell."""
 
     frames: int
+    unit: str
     tasks: int
     is_elastic: bool
     output: str

@@ -12,7 +12,7 @@ const estimateWords = (told, isBlender) => {
   const title = () => {
     const pieces = told.frames === 1 && told.tasks > 1 ? ` in ${many(told.tasks - 1, "piece")}` : "";
     const tasks = !pieces && !told.is_elastic && told.tasks !== told.frames ? ` in ${many(told.tasks, "task")}` : "";
-    return `${many(told.frames, "frame")}${pieces}${tasks}${told.time ? `, about ${roughly(told.time.seconds)} on ${many(told.workers, "worker")}` : ""}`;
+    return `${many(told.frames, told.unit || "frame")}${pieces}${tasks}${told.time ? `, about ${roughly(told.time.seconds)} on ${many(told.workers, "worker")}` : ""}`;
   };
   const more = () => {
     const goes = told.output ? ` Frames go to ${told.output}.` : isBlender ? " The farm keeps the frames; the job's page has them to download." : "";

@@ -67,6 +67,8 @@ const inspector = (() => {
     if (!part) return;
     const now = part, number = asked += 1;
     const told = await farm.ask(`/jobs/${frames.job}/parts/${frames.pictureOf(now)}`);
+    if (told.called) byId("frame-title").textContent = told.called;
+    byId("frame-requeue")?.classList.toggle("invisible", !told.of_frames);
     attempt = (told.attempts.find((each) => each.id === chosen) || told.attempts[0])?.id || "";
     live = told.attempts.some((each) => each.outcome === "live");
     mean = told.mean_seconds;

@@ -47,6 +47,8 @@
   // --- what ---
   // With `into`, the id of an upload, they are added to that, and `added` is called once its .blend was read again.
   async function upload(files, into = "", added = null) {
+    const template = into ? null : [...files].find((file) => /\.(ya?ml|json)$/i.test(file.name));
+    if (template && files.length === 1) { await takeTemplate(template); return; }
     const size = [...files].reduce((sum, file) => sum + file.size, 0);
     // Asked first: an answer that comes while a large body is on its way is not always seen.
     showUploaded((await farm.ask(`/uploads?more=${size}`)).bytes);
@@ -86,6 +88,21 @@
     if (!source || source.upload) { source = facts = null; refused = ""; showFile(); showFields(); }
   }).catch(farm.complain));
   farm.ask("/uploads").then((told) => showUploaded(told.bytes)).catch(farm.complain);
+  // A template of Open Job Description is a job type of its own, whose settings are its parameters.
+  async function takeTemplate(file) {
+    const template = { name: file.name, text: await file.text() };
+    const told = await farm.post("/template", template);
+    farm.content();
+    kinds = [...kinds.filter((each) => !each.template), { name: "steps", label: file.name, needs_file: false, settings: told.settings, template }];
+    byId("type").querySelector("[value=steps]")?.remove();
+    byId("type").append(new Option(file.name, "steps", false, true));
+    if (!byId("job-name").dataset.own) byId("job-name").value = "";
+    accepted = null;
+    wrong = "";
+    showFields();
+    showFile();
+    weigh();
+  }
   function showBlends(found) {
     show("blends", found.length > 1);
     byId("blends").replaceChildren(...found.map((each) => {
@@ -342,7 +359,7 @@
       start_at: byId("start-at").value.trim(), night: byId("at-night").checked,
       pool: byId("job-pool").value.trim(), licences: byId("job-licences").value.split(",").map((each) => each.trim()).filter(Boolean),
       most_workers: Number(byId("job-most-workers").value), cores: Number(byId("job-cores").value), gpu_memory: Math.round(Number(byId("job-gpu-memory").value) * 1e9),
-      allow_missing: withoutMissing, trusted, ...Object.fromEntries(limits), ...(source?.job ? { again: source.job } : kind().needs_file && source ? { source } : {}),
+      allow_missing: withoutMissing, trusted, ...Object.fromEntries(limits), ...(kind().template ? { template: kind().template } : source?.job ? { again: source.job } : kind().needs_file && source ? { source } : {}),
     };
   }
   async function submit() {

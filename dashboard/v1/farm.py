@@ -191,26 +191,7 @@ def kinds() -> Any:
             "label": kind.label,
             "engine": kind.engine,
             "needs_file": needs_file(kind),
-            "settings": [
-                {
-                    "name": setting.name,
-                    "kind": setting.kind.__name__,
-                    "help": setting.help,
-                    "default": setting.default,
-                    "required": setting.required,
-                    "from_file": setting.from_file,
-                    "choices": list(setting.choices),
-                    "lowest": setting.lowest,
-                    "highest": setting.highest,
-                    "label": setting.title,
-                    "unit": setting.unit,
-                    "group": setting.group,
-                    "words": [[value, text] for value, text in setting.words],
-                    "absent": setting.absent,
-                }
-                for setting in kind.settings
-                if not setting.hidden
-            ],
+            "settings": [answers.declared(setting) for setting in kind.settings if not setting.hidden],
         }
         for kind in kinds
     ]

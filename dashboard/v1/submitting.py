@@ -22,6 +22,7 @@ from brender.engines.ocio import check_configuration, configuration_to_send
 from brender.jobs.blender_animation import own_path
 from brender.jobs.clones import clone, free_folder
 from brender.jobs.declare import job_type, requirements_of
+from brender.jobs.steps import STEPS
 from brender.model.addon import AddOn
 from brender.model.beginning import After, parse_start
 from brender.model.bundle import as_bytes
@@ -40,6 +41,7 @@ from brender.store.forecast import earlier_shots, workers_for
 from brender.store.named import Record
 from brender.transfer.client import Exchange
 from dashboard.answers import submitting as answers
+from dashboard.answers.farm import declared
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
 from dashboard.own_types import own_types
@@ -58,6 +60,7 @@ from dashboard.sources import (
     to_be_made,
     upload_folder,
 )
+from dashboard.templates_of_jobs import Template, compiled, parameters
 from dashboard.uploads import files_folder
 from dashboard.v1.jobs import AfterJob
 
@@ -82,7 +85,8 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     with ``rush`` a running task of lower priority gives way where no worker is free. Each task reserves so many ``cores`` of its
     machine and so many bytes of the memory of its worker's GPUs (``gpu_memory``); 0: none. ``again``: a job whose file, as that
     has it, and whose add-ons this one has too, in place of a ``source``; without an ``output``, its frames go to a new folder
-    beside those of that job. ``id``: the job's, chosen by a program that may submit it again because it did not hear the answer;
+    beside those of that job. ``template``: one of Open Job Description, in place of a job type; ``settings`` are then its
+    parameters. ``id``: the job's, chosen by a program that may submit it again because it did not hear the answer;
     it is then the same job."""
 
     id: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{16})?$")] = ""
@@ -90,6 +94,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     settings: dict[str, Any] = {}
     source: Where | None = None
     again: Name = ""
+    template: Template | None = None
     name: Name = ""
     project: Name = "default"
     priority: Annotated[int, msgspec.Meta(ge=0, le=100)] = PRIORITY_NORMAL
@@ -124,9 +129,10 @@ class Prospect(Submission, frozen=True, forbid_unknown_fields=True, kw_only=True
 @endpoint(blueprint, "POST", "/jobs", body=Submission, needed="submit", answer=answers.Submitted)
 def submit(body: Submission) -> Any:
     """Submit a job."""
-    body = _compiled(body)
+    body, warnings = _compiled(body)
     _check_own(body.id)
     spec, path = _wanted(body, fresh=True)
+    spec = msgspec.structs.replace(spec, warnings=warnings)
     if spec.facts is not None and path is not None and body.source is not None:
         _check_missing(spec.facts, body.allow_missing)
         cautions = check_trust(spec.facts, body.trusted, '"trusted": true (Trust it)', '"trusted": false (Render without)')
@@ -166,13 +172,15 @@ def estimated(body: Prospect) -> Any:
     """What a job would come to, were it submitted: its frames, tasks and warnings, where its frames would go ("": the farm keeps
     them), how many workers there are for it, and by earlier jobs about how long they take (null: they do not tell). `owner`: the
     unfinished job that writes to the same files, for which it would be refused."""
-    body = _compiled(body)
+    body, warnings = _compiled(body)
     spec, _ = _wanted(body, fresh=False, told=body.facts)
+    spec = msgspec.structs.replace(spec, warnings=warnings)
     if spec.facts is not None:  # (its missing files are told of by themselves)
         spec = msgspec.structs.replace(spec, facts=msgspec.structs.replace(spec.facts, missing=()))
     kind = job_type(body.job_type)
     spec = kind.prepare(spec)
-    frames = units_of(spec.settings, 0, kind.part_count(spec)).total
+    counted = units_of(spec.settings, 0, kind.part_count(spec))
+    frames = counted.total
     frames = 1 if spec.settings.get("pieces") else frames
     with farm().reader.record() as record:
         workers = workers_for(record, requirements_of(kind, spec))
@@ -183,6 +191,7 @@ def estimated(body: Prospect) -> Any:
     found = estimate(wanted, frames, min(workers, tasks), shots)
     return {
         "frames": frames,
+        "unit": "frame" if spec.settings.get("pieces") else counted.noun,
         "tasks": tasks,
         "is_elastic": kind.is_elastic(spec),
         "output": spec.output,
@@ -191,6 +200,12 @@ def estimated(body: Prospect) -> Any:
         "owner": owner,
         "time": None if found is None else asdict(found),
     }
+
+
+@endpoint(blueprint, "POST", "/template", body=Template, needed="submit", answer=answers.TemplateTold)
+def template(body: Template) -> Any:
+    """Return the parameters of a template of Open Job Description, as a form asks for them."""
+    return {"name": body.name, "settings": [declared(setting) for setting in parameters(body)]}
 
 
 @endpoint(blueprint, "GET", "/blender-addon.zip", needed="submit", content="application/zip")
@@ -218,15 +233,20 @@ def _owner(record: Record, folder: str, pattern: str) -> str | None:
 _Body = TypeVar("_Body", bound=Submission)
 
 
-def _compiled(body: _Body) -> _Body:
-    """Return *body*; where its job type is the farm's own, as the job that this makes of its settings. Raises `BadInput`."""
+def _compiled(body: _Body) -> tuple[_Body, tuple[str, ...]]:
+    """Return *body*; where it has a template, or its job type is the farm's own, as the job that this makes of its settings; and
+    what the submitter should know of that. Raises `BadInput`."""
+    given = {name: value for name, value in body.settings.items() if value is not None and value != ""}
+    if body.template is not None:
+        made = compiled(body.template, given)
+        steps = {"job_type": STEPS, "settings": made.settings, "name": body.name or made.name}
+        return msgspec.structs.replace(body, tags=[*body.tags, *made.tags], **steps), made.warnings
     own = own_types().get(body.job_type)
     if own is None:
-        return body
-    given = {name: value for name, value in body.settings.items() if value is not None and value != ""}
+        return body, ()
     kind, settings = own.compile(given)
     name = body.name if body.name or body.source is not None else own.label
-    return msgspec.structs.replace(body, job_type=kind, settings=settings, name=name)
+    return msgspec.structs.replace(body, job_type=kind, settings=settings, name=name), ()
 
 
 def _wanted(body: Submission, fresh: bool, told: FileFacts | None = None) -> tuple[JobSpec, Path | None]:
