@@ -191,6 +191,24 @@ def test_what_is_submitted_on_behalf_of_somebody_is_theirs(world: World) -> None
     assert _is_refused(world.request(m.Submit(id=new_id(), job=animation("8"), on_behalf_of="vera")))
 
 
+@pytest.mark.parametrize("is_ended", [False, True])
+def test_a_known_job_is_answered_only_to_those_whose_it_is(world: World, is_ended: bool) -> None:
+    mine = m.Submit(id=new_id(), job=animation("1-3", id="a" * 16, name="shot"), on_behalf_of="anna")
+    if is_ended:
+        world.act("cancel", "shot")
+        world.run(2.0)
+        world.end("one", stopped=True)
+        assert "a" * 16 not in world.server.farm.jobs, "only the record knows it"
+    world.server.farm.users["dora"] = Role.ARTIST
+    assert world.request(mine)["id"] == mine.job.id, "the answer may have been lost on the way"
+    told = world.request(msgspec.structs.replace(mine, id=new_id(), on_behalf_of="dora"))
+    assert _is_refused(told) and "and this is anna's" in told.message
+    of_a_key = msgspec.structs.replace(mine, id=new_id(), on_behalf_of="")
+    assert _is_refused(world.request(of_a_key, KeyRole.CLIENT, "mallory"))
+    assert world.request(msgspec.structs.replace(of_a_key, id=new_id()), KeyRole.ADMIN)["id"] == mine.job.id
+    assert len(world.ask("jobs")) == 1
+
+
 def test_the_server_knows_itself_whose_a_thing_is(world: World) -> None:
     world.act("cancel", "shot")
     world.run(2.0)

@@ -130,7 +130,6 @@ class Prospect(Submission, frozen=True, forbid_unknown_fields=True, kw_only=True
 def submit(body: Submission) -> Any:
     """Submit a job."""
     body, warnings = _compiled(body)
-    _check_own(body.id)
     spec, path = _wanted(body, fresh=True)
     spec = msgspec.structs.replace(spec, warnings=warnings)
     if spec.facts is not None and path is not None and body.source is not None:
@@ -214,14 +213,6 @@ def blender_addon() -> Any:
     address = (farm().settings.public_url or request.url_root).rstrip("/")
     headers = {"Content-Disposition": f"attachment; filename={ZIP_NAME}"}
     return Response(addon_zip(address), mimetype="application/zip", headers=headers)
-
-
-def _check_own(id: str) -> None:
-    """Raises `Conflict` where the job *id* is somebody else's."""
-    with farm().reader.record() as record:
-        row = record.tables.Job.get_or_none(id=id) if id else None
-    if row is not None and row.user != user_name():
-        raise Conflict(f"There is a job {short_id(id)} of somebody else already")
 
 
 def _owner(record: Record, folder: str, pattern: str) -> str | None:

@@ -27,6 +27,9 @@ class Things(Protocol):
     def job_id(self, named: str) -> str:
         """Return the id of the job *named* so. Raises `NotFound` or `BadInput`."""
 
+    def has_job(self, job: str) -> bool:
+        """Return whether there is a job with this id."""
+
     def job_owner(self, job: str) -> str:
         """Return the user of the job with this id."""
 
@@ -78,7 +81,11 @@ def _actor(farm: Farm, peer: Peer, message: Message) -> Actor:
 def _owner(farm: Farm, things: Things, actor: Actor, action: str, message: Message) -> str:
     """Return whose the thing is that *message* is about; "" for what is nobody's own. Raises `NotFound`."""
     if isinstance(message, Submit):
-        return actor.name  # in whose name it is accepted
+        # A job that is known by that id is answered for: it has to be theirs. A new one is accepted in their name.
+        known = farm.jobs.get(message.job.id)
+        if known is not None:
+            return known.spec.user
+        return things.job_owner(message.job.id) if things.has_job(message.job.id) else actor.name
     if isinstance(message, Act):
         if message.action in NODE_ACTIONS:
             return ""
