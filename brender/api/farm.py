@@ -4,10 +4,10 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any, Unpack
 
 from brender.api.bus import Bus
-from brender.api.chosen_job import chosen_job
+from brender.api.chosen_job import Choice, chosen_job
 from brender.api.connection import Bytes, Change, Connection, Notify, asked, silent, unseen
 from brender.api.fetching import Fetching, fetch_frames, frames_of
 from brender.api.http import Http
@@ -84,11 +84,11 @@ class Farm:
         chosen = {name: value for name, value in (("status", status), ("user", user), ("project", project)) if value}
         return [Job(self._connection, row) for row in asked(self._connection, "jobs", limit, "id", **chosen)]
 
-    def job(self, named: str, *, of_several: Literal["newest", "none"] = "newest", exact: bool = False) -> "Job":
-        """Return the job with this id, beginning of an id, or name. *of_several* that are called so and have not ended it is the
-        newest, or none of them; *exact*: the name means one job, ended or not. Raises `NotFound`, or `BadInput` where it may be
-        several."""
-        return self._job(named if exact else chosen_job(self._connection, named, of_several, self._notify))
+    def job(self, named: str, *, of_several: Choice = "newest") -> "Job":
+        """Return the job with this id, beginning of an id, or name. *of_several* jobs that are called so it is the ``newest`` that
+        has not ended, or the ``only`` one that has not; ``exact``: the name has to be that of one job, ended or not. Raises
+        `NotFound`, or `BadInput` where it may be several."""
+        return self._job(chosen_job(self._connection, named, of_several, self._notify))
 
     def workers(self) -> "list[Worker]":
         """Return every worker, those that are there first."""

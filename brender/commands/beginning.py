@@ -89,7 +89,7 @@ def when(
     """Say when a job begins; without an option, show what it waits for. What it has rendered stays."""
     wanted = bool(after or after_frames or not_after or start_at or any_time or night is not None or at_once)
     with client(server, data) as connection:
-        id = chosen_job(connection, id, of_several="newest" if not wanted else "none", notify=tell)
+        id = chosen_job(connection, id, of_several="newest" if not wanted else "only", notify=tell)
         record = connection.ask("job", id=id)
         if wanted:
             known = Beginning() if at_once else _without(record, not_after)

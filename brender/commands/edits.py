@@ -107,7 +107,7 @@ def _change(options: Mapping[str, Any], record: Mapping[str, Any], from_now_on: 
 def edit(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, from_now_on: bool, **options: Any) -> None:
     """Change a job. What is done stays, unless it would look otherwise: then it is rendered again."""
     with client(server, data) as connection:
-        record = connection.ask("job", id=chosen_job(connection, id, of_several="none", notify=tell))
+        record = connection.ask("job", id=chosen_job(connection, id, of_several="only", notify=tell))
         change = _change(options, record, from_now_on)
         if change == Edit(from_now_on=from_now_on):
             raise BadInput("Say what is to change, such as --priority 80: `brender edit --help` lists what can")

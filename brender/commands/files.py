@@ -71,7 +71,7 @@ def fetch(
     if movie is not None and not replace:
         _check_new(movie)
     with farm(server, data) as its, transfer_bar() as bar:
-        job = its.job(id, exact=True)
+        job = its.job(id, of_several="exact")
         fetching = job.fetching(folder or Path(f"{job.name}_frames"), replace=replace)
         task = bar.add_task("fetching", total=None)
 

@@ -21,7 +21,7 @@ def _action(name: str, help: str) -> click.Command:
     @job_argument
     def act(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
         with farm(server, data) as its:
-            job = getattr(its.job(id, of_several="none"), name)()
+            job = getattr(its.job(id, of_several="only"), name)()
         say(f"Job {short_id(job.id)} is {job.status}")
 
     return act
@@ -45,7 +45,7 @@ def requeue(
     if everything and frames:
         raise BadInput("Give --all or --frames, not both")
     with farm(server, data) as its:
-        job = its.job(id, exact=True).requeue("all" if everything else frames)
+        job = its.job(id, of_several="exact").requeue("all" if everything else frames)
     say(f"Job {short_id(job.id)} is {job.status}")
 
 
@@ -57,7 +57,7 @@ def requeue(
 def priority(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, value: int) -> None:
     """Set a job's priority, 0 to 100; higher goes first."""
     with farm(server, data) as its:
-        job = its.job(id, of_several="none").set_priority(value)
+        job = its.job(id, of_several="only").set_priority(value)
     say(f"Job {short_id(job.id)} has priority {value}")
 
 
@@ -69,5 +69,5 @@ def priority(data: Path, config: Path | None, verbose: bool, server: str | None,
 def readmit(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, worker: str | None) -> None:
     """Let WORKER, or all workers, try a job again that they were kept off for failing it."""
     with farm(server, data) as its:
-        job = its.job(id, exact=True).readmit(worker)
+        job = its.job(id, of_several="exact").readmit(worker)
     say(f"Job {short_id(job.id)} goes to {worker or 'all workers'} again")
