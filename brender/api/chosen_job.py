@@ -10,8 +10,8 @@ _HEXADECIMAL = frozenset("0123456789abcdef")
 
 
 Choice = Literal["newest", "only", "exact"]
-"""Which of several jobs of one name is meant: of those that have not ended the ``newest``; the ``only`` one that has not ended; or,
-``exact``, none: the name has to be that of one job, ended or not."""
+"""Which of several jobs of one name is meant: the ``newest`` of those that have not ended; the ``only`` one that has not ended;
+or, ``exact``, none: the name has to be that of one job, ended or not."""
 
 
 def chosen_job(connection: Asking, named: str, of_several: Choice, notify: Notify = silent) -> str:

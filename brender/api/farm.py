@@ -85,9 +85,9 @@ class Farm:
         return [Job(self._connection, row) for row in asked(self._connection, "jobs", limit, "id", **chosen)]
 
     def job(self, named: str, *, of_several: Choice = "newest") -> "Job":
-        """Return the job with this id, beginning of an id, or name. *of_several* jobs that are called so it is the ``newest`` that
-        has not ended, or the ``only`` one that has not; ``exact``: the name has to be that of one job, ended or not. Raises
-        `NotFound`, or `BadInput` where it may be several."""
+        """Return the job with this id, beginning of an id, or name. Of several that are called so, *of_several* says which:
+        the ``newest`` that has not ended, or the ``only`` one that has not; ``exact``: none, the name has to be that of one job.
+        Raises `NotFound`, or `BadInput` where it may be several."""
         return self._job(chosen_job(self._connection, named, of_several, self._notify))
 
     def workers(self) -> "list[Worker]":

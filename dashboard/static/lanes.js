@@ -110,6 +110,7 @@ const lanes = (() => {
   }
   function says(worker) {
     const status = farm.standing(worker.status);
+    if (worker.status === "busy" && worker.reason.startsWith("seems stuck")) return `${worker.frame === null ? "" : `frame ${worker.frame} `}seems stuck`;
     if (worker.status === "busy") return worker.frame === null ? rows.get(worker.id).live[0]?.job.name || "busy" : `frame ${worker.frame}, ${Math.round(worker.fraction * 100)} %`;
     return status;
   }

@@ -8,6 +8,7 @@
     byId("status").className = `badge ${status}`;
     byId("status").textContent = status;
     byId("reason").replaceChildren(farm.explained(worker.reason));
+    byId("reason").className = worker.status === "busy" && worker.reason ? "attn" : "small text-body-secondary";
     byId("buttons").replaceChildren(farm.nodeButtons(worker, () => farm.leave("/workers/", `${worker.name} is off the list`)));
     if (status === "idle") {
       farm.ask(`/workers/${id}/why`).then((told) => { if (byId("status").textContent === "idle") byId("reason").replaceChildren(farm.prose(told.why)); }).catch(() => {});

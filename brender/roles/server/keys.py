@@ -227,7 +227,7 @@ class Keys:
         fields = msgspec.to_builtins(token) | {"created": now.wall}
         del fields["id"]
         self.farm.ledger.insert("token", id, fields)
-        self.activity.note(now, "token-created", f"the token {id} lets {uses} keys in, as {role}")
+        self.activity.note(now, "token-created", f"the token {id} lets {plural(uses, 'key')} of a {role} in")
         return {"id": id, "secret": secret, "role": role, "uses": uses, "expires": token.expires}
 
     def _revoke_token(self, start: str, now: Now) -> dict[str, Any]:
