@@ -81,7 +81,8 @@ class Dashboard:
         self.address = Address(address.host, int(self._server.effective_port))
         shown = Address("127.0.0.1", self.address.port) if address.host in ("0.0.0.0", "::") else self.address
         self.url = f"http://{shown}/"
-        self.setup_url = f"{self.url}setup?token={chosen.setup}"
+        base = chosen.public_url.rstrip("/") + "/" if chosen.public_url else self.url
+        self.setup_url = f"{base}setup?token={chosen.setup}"
         farm.stream.tell_of_jobs(Notifier(farm.reader, chosen, self.url).hear)
         folder.announce("dashboard", url=self.url, setup=self.setup_url)
         self._lock = folder.lock("dashboard")

@@ -40,6 +40,6 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    server = HTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver)
+    server = HTTPServer(("", int(sys.argv[1])), Receiver)
     print("listening at", server.server_port, flush=True)
     server.serve_forever()

@@ -336,7 +336,8 @@ def test_the_command_asks_for_a_backup_or_for_the_record_as_it_is(data: DataFold
     assert "as it is" in command(capsys, "restore", "--as-it-is", "--data", data.root).out
 
 
-_FILES = {"keys/server": "secret", "blobs/ab/abcd": "scene", "frames/j/1.png": "frame", "logs/j/a.log": "log"}
+_NODES = {f"managers/south/{name}": f"the manager's {name}" for name in ("node", "membership.json", "key")}
+_FILES = _NODES | {"keys/server": "secret", "blobs/ab/abcd": "scene", "frames/j/1.png": "frame", "logs/j/a.log": "log"}
 
 
 # --- archives ---------------------------------------------------------------------------------------------------------------
@@ -371,8 +372,11 @@ def test_an_archive_replaces_no_file_and_keeps_the_keys_that_were_there(
     (data.root / "keys" / "server").write_text("other")
     (data.root / "frames" / "j" / "1.png").write_text("newer")
     (data.root / "blobs" / "ab" / "abcd").unlink()
+    (data.root / "managers" / "south" / "key").write_text("of a manager that joined since")
     said = command(capsys, "restore", archive, "--data", data.root)
     assert said.code == 0 and "1 file added" in said.out
+    assert (data.root / "managers" / "south" / "key").read_text() == "the manager's key"
+    assert [path.read_text() for path in data.root.glob("managers/south/key.before-*")] == ["of a manager that joined since"]
     assert (data.root / "frames" / "j" / "1.png").read_text() == "newer"
     assert (data.root / "keys" / "server").read_text() == "secret"
     (kept,) = data.root.glob("keys.before-*")

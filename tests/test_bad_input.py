@@ -224,6 +224,7 @@ def test_the_trace_is_shown_to_who_asks_for_it(capsys: pytest.CaptureFixture[str
         (("requeue", "JOB", "--frames", "5", "--all"), ["--all or --frames, not both"]),
         (("submit", "--type", "nonsense"), ["no job type 'nonsense'"]),
         (("submit", "--type", "command"), ["needs a program"]),
+        (("submit", "--", "echo", "{nope}"), ["{nope} in '{nope}' is not a placeholder"]),
         (("submit", "--type", "command", "--", "echo", "{nope}"), ["{nope} in '{nope}' is not a placeholder"]),
         (("submit",), ["Name one .blend"]),
     ],

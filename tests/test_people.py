@@ -352,6 +352,11 @@ def test_a_proxy_s_word_counts_only_where_it_was_asked_for_and_comes_from_the_pr
 # --- the first admin, on a farm -----------------------------------------------------------------------------------------------
 
 
+def test_the_setup_link_has_the_address_that_people_reach_the_page_by(folder: DataFolder) -> None:
+    with served(folder.make(), setup="x", public_url="https://farm.example/", secure=True) as dashboard:
+        assert dashboard.setup_url.startswith("https://farm.example/setup?token=")
+
+
 def test_the_setup_link_is_not_good_once_there_are_users(app: Flask) -> None:
     assert app.test_client().get("/setup?token=the-setup-secret").status_code == 403
 

@@ -311,6 +311,14 @@ def test_black_with_an_opaque_alpha_is_still_black(tmp_path: Path) -> None:
     assert verify(tmp_path / "frame.exr", None).warnings == ("is all black",)
 
 
+@pytest.mark.parametrize(("most", "warnings"), [(1, ("is all black",)), (20, ())])
+def test_a_picture_that_only_dither_lights_is_black(tmp_path: Path, most: int, warnings: tuple[str, ...]) -> None:
+    image = oiio.ImageBuf(oiio.ImageSpec(8, 8, 3, oiio.UINT8))
+    oiio.ImageBufAlgo.noise(image, "uniform", 0.0, most / 255)
+    image.write(str(tmp_path / "frame.png"))
+    assert verify(tmp_path / "frame.png", None).warnings == warnings
+
+
 def test_a_lease_is_held_until_its_end_and_no_longer() -> None:
     clock = [0.0]
     lease = Lease(lambda: clock[0])

@@ -3,9 +3,11 @@
 import http.client
 import json
 import secrets
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -172,6 +174,11 @@ class Http:
             raise _problem(error, self.address) from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                raise Unreachable(
+                    f"The certificate of {self.address} is not trusted here ({reason.verify_message}). Where it is the "
+                    "studio's own, name the file of its authority in the environment: SSL_CERT_FILE=ca.pem"
+                ) from error
             raise Unreachable(
                 f"The farm's page at {self.address} does not answer ({reason}). Is the address right, and does it run?"
             ) from error
@@ -231,6 +238,11 @@ def _problem(error: urllib.error.HTTPError, address: str) -> BrenderError:
         told = json.loads(error.read())
         said, code = str(told["error"]), str(told["code"])
     except (ValueError, KeyError, TypeError, OSError):
+        if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return BrenderError(
+                f"A proxy before the farm's page at {address} refuses files of this size (413). Raise its limit: in nginx, "
+                "`client_max_body_size 0;` (`brender docs proxy`)"
+            )
         return BrenderError(f"{address} answers {error.code} {error.reason}: is it a farm's page?")
     return Forbidden(said) if error.code == _UNAUTHORIZED else from_code(code, said)
 

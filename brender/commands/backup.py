@@ -12,7 +12,16 @@ from brender.commands.options import NamedPath, common
 from brender.commands.output import say
 from brender.model.errors import BadInput
 from brender.model.text import plural, size_in_words
-from brender.store.archive import CONTENTS, RECORD, is_archive, lay_in, put_keys_back, unpack_archive, write_archive
+from brender.store.archive import (
+    CONTENTS,
+    RECORD,
+    is_archive,
+    lay_in,
+    put_keys_back,
+    put_nodes_back,
+    unpack_archive,
+    write_archive,
+)
 from brender.store.backup import back_up, check_kind, in_words, leap
 from brender.store.backup import restore as put_back
 from brender.store.database import shown
@@ -109,6 +118,7 @@ def _restore_archive(archive: Path, where: str, folder: DataFolder) -> None:
         _say_restored(archive, where, folder, kept)
         try:
             keys = put_keys_back(unpacked, folder)
+            nodes = put_nodes_back(unpacked, folder)
         except OSError as error:
             raise BadInput(
                 f"But the farm has its earlier keys still: {folder.root / 'keys'} could not be replaced: {in_words(error)}. "
@@ -117,6 +127,8 @@ def _restore_archive(archive: Path, where: str, folder: DataFolder) -> None:
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
     say(f"{plural(added, 'file')} added to {folder.root}")
+    if nodes:
+        say("The managers and workers of this data folder have their keys of the archive again")
     if keys is not None:
         say(f"The farm has the keys of the archive again; those that were there are kept: {keys}")
 

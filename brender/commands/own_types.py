@@ -89,10 +89,29 @@ class Submitting(Configured):
                 formatter.write_dl(rows)
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        args = _of_a_program(args)
         context.meta["brender.type"] = _named(args, "--type")
         data = _named(args, "--data") or os.environ.get("BRENDER_DATA")
         context.meta["brender.data"] = Path(data) if data else DataFolder.default()
         return super().parse_args(context, args)
+
+
+def _of_a_program(args: list[str]) -> list[str]:
+    """Return *args* with ``--type command`` where ``--`` begins a program's words, and no type is named.
+
+    >>> _of_a_program(["--frames", "1-3", "--", "echo", "hello"])
+    ['--frames', '1-3', '--type', 'command', '--', 'echo', 'hello']
+    >>> _of_a_program(["--", "-shot.blend"])
+    ['--', '-shot.blend']
+    """
+    if "--" not in args:
+        return args
+    place = args.index("--")
+    options, words = args[:place], args[place + 1 :]
+    is_file = len(words) == 1 and Path(words[0]).suffix.lower() in (".blend", ".yaml", ".yml", ".json")
+    if not words or is_file or any(each == "--type" or each.startswith("--type=") for each in options):
+        return args
+    return [*options, "--type", "command", *args[place:]]
 
 
 def described(setting: Setting) -> str:

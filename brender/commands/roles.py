@@ -37,6 +37,7 @@ from brender.model.power import PowerPlan, read_after, read_command
 from brender.model.schedule import check_schedule
 from brender.roles.policy import Policy
 from brender.store.datafolder import DataFolder
+from brender.system.network import own_address
 from brender.system.open_files import allow_many_files
 from brender.system.service_manager import ServiceManager
 
@@ -445,6 +446,8 @@ def dashboard(
     if not role.has_users():
         say("Nobody may come in yet. This link makes the first admin, once:")
         say(role.setup_url)
+        if address.host in ("0.0.0.0", "::") and not public_url and (own := own_address()):
+            say(f"From another machine: {role.setup_url.replace('127.0.0.1', own, 1)}")
     role.stop_on_signals()
     if page is not None:
         role.show_metrics(page)

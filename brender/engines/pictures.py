@@ -29,6 +29,10 @@ _ROWS = 4
 _LEAST_NEWLY_EMPTY = 0.2
 
 
+#: Blender's dither, on by default, and JPEG leave black pixels of 8 bits at 1 or 2 of 255, which nobody sees.
+_BLACK = 2.5 / 255
+
+
 class BadPicture(Exception):
     """The file is not the picture that it should be; the text says why."""
 
@@ -102,11 +106,13 @@ def newly_empty(empty: str, neighbours: Iterable[str]) -> str | None:
 
 
 def _strange(picture: Any, stats: Any) -> list[str]:
-    colors = _color_channels(picture.spec())
+    spec = picture.spec()
+    colors = _color_channels(spec)
+    most = 0.0 if picture.nativespec().format.basetype in (oiio.HALF, oiio.FLOAT, oiio.DOUBLE) else _BLACK
     found = []
     if any(stats.nancount[channel] or stats.infcount[channel] for channel in range(len(stats.nancount))):
         found.append("has pixels that are no numbers (NaN or infinite)")
-    if colors and all(stats.max[channel] <= 0 for channel in colors):
+    if colors and all(stats.max[channel] <= most for channel in colors):
         found.append("is all black")
     return found
 

@@ -24,6 +24,9 @@ from brender.system import private_files
 
 #: What an archive may hold beside the record, and the folders of the data folder that each is in.
 CONTENTS = {"keys": ("keys",), "blobs": ("blobs",), "frames": ("frames", "incoming"), "logs": ("logs", "thumbnails")}
+#: The keys also have those of the managers and workers of this data folder, which the workers that joined know the managers by:
+#: in each of their folders, who it is, its key, and the farm that it joined.
+_NODES, _NODE_FILES = ("managers", "workers"), ("node", "membership.json", "key")
 RECORD, LIST = "farm.db", "brender-archive.json"
 _PIECE = 1024 * 1024
 _FORMAT = 1
@@ -156,6 +159,24 @@ def put_keys_back(unpacked: Path, folder: DataFolder) -> Path | None:
     return kept
 
 
+def put_nodes_back(unpacked: Path, folder: DataFolder) -> int:
+    """Let the managers and workers in *unpacked* be those of *folder* again, under their keys; return how many were put back. A
+    key of another that is there is kept beside it, as ``key.before-DATE-TIME``. Raises `OSError`; may be done again."""
+    count = 0
+    for key in sorted(path for kind in _NODES for path in unpacked.glob(f"{kind}/*/key")):
+        own = folder.root / key.parent.relative_to(unpacked)
+        if (own / "key").is_file():
+            if (own / "key").read_bytes() == key.read_bytes():
+                continue
+            (own / "key").rename(own / f"key.before-{time.strftime('%Y%m%d-%H%M%S')}")
+        own.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in _NODE_FILES:  # the key last, so that one that is cut off is done again
+            if (key.parent / name).is_file():
+                _bring(key.parent / name, own / name)
+        count += 1
+    return count
+
+
 def _contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} if folder.is_dir() else {}
 
@@ -166,6 +187,10 @@ def _files(folder: DataFolder, what: frozenset[str]) -> Iterator[Path]:
             folders.sort()
             # What has a suffix of these is still on its way.
             yield from (Path(below, each) for each in sorted(names) if not each.endswith((".part", ".tmp", ".new", ".lock")))
+    if "keys" in what:
+        for kind in _NODES:
+            found = (path for name in _NODE_FILES for path in folder.root.glob(f"{kind}/*/{name}"))
+            yield from sorted(path for path in found if path.is_file())
 
 
 def _add(archive: tarfile.TarFile, written: IO[bytes], path: Path, name: str) -> tuple[int, str]:
@@ -243,5 +268,5 @@ def _read_members(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
 def _is_safe(name: str) -> bool:
     """Return whether a member of this name lies where an archive has its files."""
     path = PurePosixPath(name)
-    tops = {RECORD, LIST, *(each for contents in CONTENTS.values() for each in contents)}
+    tops = {RECORD, LIST, *_NODES, *(each for contents in CONTENTS.values() for each in contents)}
     return not path.is_absolute() and ".." not in path.parts and path.parts[:1] != () and path.parts[0] in tops

@@ -11,12 +11,18 @@ import psutil
 _OUTSIDE = ("192.0.2.1", 9)
 
 
+def own_address() -> str | None:
+    """Return the IPv4 address of the interface by which the network is reached; ``None`` where there is no network."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(_OUTSIDE)
+        return str(probe.getsockname()[0])
+    return None
+
+
 def mac_address() -> str:
     """Return the MAC address of the interface by which the network is reached, else of the first one that is up; "": none is."""
     interfaces = psutil.net_if_addrs()
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(_OUTSIDE)
-        own = probe.getsockname()[0]
+    if own := own_address():
         for addresses in interfaces.values():
             if any(each.address == own for each in addresses) and (mac := _mac_of(addresses)):
                 return mac
