@@ -198,8 +198,8 @@ def test_a_job_is_paused_canceled_and_deleted_from_its_page(page: Page, module_f
         page.get_by_role("link", name="Submit again…").click()
         expect(page.get_by_role("heading", name="Submit slower again")).to_be_visible()
         expect(page.get_by_role("button", name="77")).to_have_attribute("aria-pressed", "true")
-        expect(page.get_by_label("Frames")).to_have_value("1-101")
-        page.get_by_label("Frames").fill("5-6")
+        expect(page.locator("#field-frames")).to_have_value("1-101")
+        page.locator("#field-frames").fill("5-6")
         page.get_by_role("button", name="Submit", exact=True).click()
         made = page.locator("#done a").get_attribute("href") or ""
         again, first = (connection.ask("job", id=each) for each in (made.rsplit("/", 1)[-1], job))
@@ -217,7 +217,7 @@ def test_a_job_is_paused_canceled_and_deleted_from_its_page(page: Page, module_f
         assert page.evaluate("[0, 0.042, 4.2, 42].map(farm.span)") == ["0 s", "0.04 s", "4.2 s", "42 s"]
         page.get_by_role("button", name="Delete…").click()
         page.wait_for_url(f"{module_farm.dashboard_url}jobs/**")
-        expect(page.locator("#toasts")).to_contain_text("slow is deleted")
+        expect(page.locator("#toasts")).to_contain_text("slower is deleted")
 
 
 def test_jobs_are_found_selected_and_changed_together(page: Page, module_farm: LocalFarm) -> None:
