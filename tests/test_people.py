@@ -395,8 +395,10 @@ def test_the_next_link_ends_the_session_of_who_only_looks_around(folder: DataFol
     assert guest.get("/jobs/").status_code == 200 and later.get("/jobs/").status_code == 302
 
 
-@pytest.fixture
-def admin(folder: DataFolder) -> Iterator[Client]:
+@pytest.fixture(scope="module")
+def admin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A client of a real server that has no users yet."""
+    folder = DataFolder(tmp_path_factory.mktemp("people") / "data")
     with (
         LocalFarm(FarmPlan(folder=folder, workers=0, any_ports=True, with_dashboard=False)),
         client(None, folder.root) as connection,

@@ -22,9 +22,19 @@ CUBE = SCENES / "03_animated_cube.blend"
 SMALL = {"resolution": 8, "samples": 2}
 
 
-@pytest.mark.parametrize("name", ["03_animated_cube", "05_metallic_sphere_light", "01_missing_textures"])
-def test_warm_frames_are_equal_to_cold_ones_to_the_last_bit(blender: Blender, tmp_path: Path, name: str) -> None:
-    file = SCENES / f"{name}.blend"
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("bpy", "03_animated_cube"),
+        ("bpy", "05_metallic_sphere_light"),
+        ("bpy", "01_missing_textures"),
+        ("executable", "03_animated_cube"),
+        pytest.param("executable", "05_metallic_sphere_light", marks=pytest.mark.thorough),
+        pytest.param("executable", "01_missing_textures", marks=pytest.mark.thorough),
+    ],
+)
+def test_warm_frames_are_equal_to_cold_ones_to_the_last_bit(tmp_path: Path, kind: str, name: str) -> None:
+    file, blender = SCENES / f"{name}.blend", find_blender(kind)
     with studio(tmp_path / "worker", blender) as farm:
         for process in ("warm", "cold"):
             spec = farm.job(file, tmp_path / process, frames="3,1-2", format="OPEN_EXR", process=process, **SMALL)
