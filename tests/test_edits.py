@@ -121,9 +121,10 @@ def test_frames_that_are_added_are_rendered_and_what_is_done_stays(world: World)
 
 
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({"settings": {"frames": "1-2"}}, {}, "--frames 1-2` renders these alone"),
-    ({"settings": {"frames": "1-9"}}, {"chunk": 3}, "a last task that is not full"),
-    ({"settings": {"frames": "1-9"}}, {"film": "shot.mp4"}, "renders them as a job of their own"),
+    ({"settings": {"frames": "1-9", "samples": 4}, "tags": ["gpu"]}, {"film": "a.mp4"}, "--tag gpu --frames 1-9 --samples 4`"),
+    ({"settings": {"frames": "1-2", "format": "JPEG"}}, {}, "their files in another"),
+    ({"settings": {"frames": ""}}, {}, "frame set is empty"),
+    ({"settings": {"numbered": "1-9"}}, {}, "cannot be edited"),
     ({"settings": {"pattern": "x.####"}}, {"film": "shot.mp4"}, "files with other names"),
     ({"settings": {"format": "JPEG"}, "from_now_on": True}, {}, "leave --from-now-on out"),
     ({"settings": {"chunk": 2}}, {}, "--set chunk=2` submits the job again with it"),

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from brender.bus.messages import PartDone
+from brender.farm import sweeps
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.farm.sweep import Sweep
@@ -253,6 +254,11 @@ def test_a_sweep_that_skips_a_slice_after_a_restart_is_found(monkeypatch: pytest
 
 def test_an_attempt_that_an_edit_does_not_stop_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Editing, "_stop", lambda editing, job, reason, now: None)
+    assert first_violation(conditions=EDITED)
+
+
+def test_frames_that_an_edit_leaves_in_the_record_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeps, "cut_task", lambda farm, job, task, kept: None)
     assert first_violation(conditions=EDITED)
 
 

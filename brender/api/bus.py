@@ -42,7 +42,7 @@ class Bus:
         with self._asking:
             return self._client.ask(question, **arguments)
 
-    def act(self, action: str, target: str, value: int | str | None = None) -> dict[str, Any]:
+    def act(self, action: str, target: str, value: Any = None) -> dict[str, Any]:
         with self._asking:
             return self._client.act(action, target, value=value, user=user())
 

@@ -42,7 +42,7 @@ class Change:
 class Connection(Asking, Protocol):
     """A farm, by the bus or by HTTP. May be used by several threads."""
 
-    def act(self, action: str, target: str, value: int | str | None = None) -> dict[str, Any]:
+    def act(self, action: str, target: str, value: Any = None) -> dict[str, Any]:
         """Change the job or worker *target*, such as ``pause`` it; returns its new state. Raises `BrenderError`."""
 
     def submit(self, file: Path | None, options: Mapping[str, Any], notify: Notify, progress: Bytes) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -207,6 +207,13 @@ class Job(_Known):
         """Set its priority, 0 to 100; higher goes first."""
         return self._act("priority", value)
 
+    def edit(self, *, settings: Mapping[str, Any] | None = None, from_now_on: bool = False, **fields: Any) -> "Job":
+        """Change its *settings*, such as ``{"frames": "1-50"}``, and other *fields*: ``name``, ``priority``, ``tags`` and what
+        else `brender edit` takes. What is done and still valid stays; *from_now_on*: all of it.
+        ``record["revisions"][-1]["said"]`` tells then what changed. Raises `BadInput` or `Conflict` where it cannot be so."""
+        given = {name: value for name, value in fields.items() if value is not None}
+        return self._act("edit", given | {"settings": dict(settings or {}), "from_now_on": from_now_on})
+
     def readmit(self, worker: str | None = None) -> "Job":
         """Let *worker* (``None``: all) try it again that was kept off for failing it."""
         return self._act("readmit", worker)
@@ -239,7 +246,7 @@ class Job(_Known):
         """Return in a sentence how it stands and why."""
         return standing(self.refresh().record)
 
-    def _act(self, action: str, value: int | str | None = None) -> "Job":
+    def _act(self, action: str, value: Any = None) -> "Job":
         answer = self._connection.act(action, self.id, value)
         # What it became by this: a moment later it may be done.
         self.record = self.refresh().record | {"status": answer["status"]}

@@ -78,7 +78,9 @@ class Http:
         told = self._json(path.format_map({name: quote(str(value), safe="") for name, value in inside.items()}), rest)
         return told["why"] if question == WHY_WORKER else told
 
-    def act(self, action: str, target: str, value: int | str | None = None) -> dict[str, Any]:
+    def act(self, action: str, target: str, value: Any = None) -> dict[str, Any]:
+        if action == "edit":
+            return dict(self._json(f"/jobs/{quote(target, safe='')}/edit", body=value))
         kind = "nodes" if action in _OF_NODES else "jobs"
         return dict(self._json(f"/{kind}/{quote(target, safe='')}/actions/{action}", body={"value": value}))
 

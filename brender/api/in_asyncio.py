@@ -1,7 +1,8 @@
 """`AsyncFarm`: the same as `Farm`, for programs of asyncio. Each request runs in a thread, and no event loop waits for it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -134,6 +135,11 @@ class AsyncJob:
     async def requeue(self, frames: str | None = None) -> "AsyncJob":
         """Render frames again, as `Job.requeue` does."""
         await asyncio.to_thread(self.now.requeue, frames)
+        return self
+
+    async def edit(self, *, settings: Mapping[str, Any] | None = None, from_now_on: bool = False, **fields: Any) -> "AsyncJob":
+        """Change it, as `Job.edit` does."""
+        await asyncio.to_thread(partial(self.now.edit, settings=settings, from_now_on=from_now_on, **fields))
         return self
 
     async def set_priority(self, value: int) -> "AsyncJob":

@@ -22,8 +22,8 @@ from brender.commands.options import NamedPath, client, common, json_option, ser
 from brender.commands.output import print_json, say, tell
 from brender.commands.own_types import given_settings
 from brender.commands.projects import check_project
+from brender.jobs.clones import OWN_OPTIONS, free_folder
 from brender.jobs.clones import clone as cloned
-from brender.jobs.clones import free_folder
 from brender.jobs.declare import job_type
 from brender.model.edit import Edit
 from brender.model.errors import BadInput, Conflict
@@ -34,8 +34,6 @@ from brender.model.units import in_tasks
 from brender.store.datafolder import DataFolder
 
 F = TypeVar("F", bound=Callable[..., Any])
-#: Settings that have an option of their own.
-_OPTIONS = ("frames", "samples", "resolution", "format", "pattern", "engine", "camera")
 #: Folders that are tried, where each is another job's.
 _TRIES = 20
 
@@ -79,7 +77,7 @@ def _change(options: Mapping[str, Any], record: Mapping[str, Any], from_now_on: 
         raise BadInput("Give --tag or --no-tags, not both")
     if options["licences"] and options["no_licences"]:
         raise BadInput("Give --licence or --no-licences, not both")
-    given = {name: options[name] for name in _OPTIONS if options[name] is not None}
+    given = {name: options[name] for name in OWN_OPTIONS if options[name] is not None}
     given |= given_settings(options["settings"], job_type(record["job_type"]).settings)
     return Edit(
         name=options["name"],

@@ -23,7 +23,7 @@ _NOTE = re.compile(r"brender ([0-9a-f]{16})\b")
 #: What ends the names of files that carry one.
 NOTED = {".png", ".jpg", ".exr"}
 #: What changes where frames go or who renders them when, and not what is on them.
-_NOT_IN_THE_PICTURE = {"frames", "chunk", "order", "pattern", "film", "threads", "process", "persistent", "device"}
+_NOT_IN_THE_PICTURE = {"frames", "numbered", "chunk", "order", "pattern", "film", "threads", "process", "persistent", "device"}
 _NOT_IN_THE_PICTURE |= {setting.name for setting in FILM_SETTINGS} | {"copy_to"}
 #: A split still is the same picture as the frame that is rendered whole.
 _NOT_IN_THE_PICTURE |= {"frame", "pieces", "split"}

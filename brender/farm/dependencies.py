@@ -54,10 +54,20 @@ class Dependencies:
         self._in_memory[place] -= 1
         if self.graph.frame_waiters[place]:
             for part in task.parts:
-                known = self._parts.get((place, part.frame), {})
-                known.pop(part.id, None)
-                if not known:
-                    self._parts.pop((place, part.frame), None)
+                self._take(place, part)
+
+    def forget(self, number: int, parts: Iterable["PartState"]) -> None:
+        """Note that *parts* of task *number* are no longer of the job."""
+        self.queue_again(number, parts)
+        place = self.graph.place(number)
+        for part in parts if self.graph.frame_waiters[place] else ():
+            self._take(place, part)
+
+    def _take(self, place: int, part: "PartState") -> None:
+        known = self._parts.get((place, part.frame), {})
+        known.pop(part.id, None)
+        if not known:
+            self._parts.pop((place, part.frame), None)
 
     def queue_again(self, number: int, parts: Iterable["PartState"]) -> None:
         """Note that *parts* of task *number*, which had been given up, are to be done again."""

@@ -17,6 +17,7 @@ from brender.farm.sweep import Sweep
 from brender.farm.tasks import PartState, TaskState
 from brender.jobs.declare import JobType
 from brender.jobs.film import frames_of_film
+from brender.jobs.numbering import tasks_without_frames
 from brender.jobs.stages import Graph, one_stage
 from brender.model.beginning import After
 from brender.model.energy import Energy
@@ -274,10 +275,15 @@ class JobState(Entity):
         """Let it be what *spec* says from now on, with as many stages as before, and perhaps more tasks and parts."""
         self.spec, self.need, self.priority = spec, need, spec.priority
         self.task_count, self.part_count = task_count, part_count
-        for name in ("order_for_workers", "is_elastic"):
+        for name in ("order_for_workers", "is_elastic", "_tasks_of_parts"):
             self.__dict__.pop(name, None)
         self.dependencies.graph = Graph(self.type.stages(spec))
         self.revision += 1
+        self.rewrite()
+
+    def count_parts(self) -> None:
+        """Let it have as many parts as its type says: those that it had more are gone."""
+        self.part_count = self.type.part_count(self.spec)
         self.rewrite()
 
     def pin(self, series: tuple[int, int] | None) -> None:
@@ -355,6 +361,10 @@ class JobState(Entity):
         self.kept_parts = max(0, self.kept_parts - (part.kept or not part.seconds))
         self.render_seconds = max(0.0, self.render_seconds - part.seconds)
         self.touch()
+
+    def pass_over(self, tasks: int) -> None:
+        """Count so many *tasks* as ended that have nothing to do, and no rows."""
+        self.ended_tasks += tasks
 
     def count_ended_task(self, failed: bool, given_up: int = 0) -> None:
         """Count a task that has ended. *given_up*: its parts that failed or were canceled."""
@@ -515,7 +525,11 @@ class JobState(Entity):
         mean = self.mean_part_seconds
         if mean is None or not self.task_count:
             return None
-        return mean * self.chunk(width) * self.part_count / self.task_count
+        return mean * self.chunk(width) * self.part_count / self._tasks_of_parts
+
+    @cached_property
+    def _tasks_of_parts(self) -> int:
+        return max(1, self.task_count - tasks_without_frames(self.spec.settings))
 
     def enqueue(self, task: TaskState) -> None:
         heappush(self._heap, (self.type.rank(self.spec, task.number, self.measured), task.number, task.id))
@@ -528,10 +542,11 @@ class JobState(Entity):
             self.dependencies.hold(task, self.waits_by_frame)
             self.held_upto = max(self.held_upto, task.number)
 
-    def take_out(self, task: int) -> None:
-        """Let *task* wait no more: neither for its turn, nor for a retry, nor for others."""
-        self._take_out({task})
-        self.dependencies.release(task)
+    def take_out(self, *tasks: int) -> None:
+        """Let *tasks* wait no more: neither for their turn, nor for a retry, nor for others."""
+        self._take_out(set(tasks))
+        for task in tasks:
+            self.dependencies.release(task)
 
     def _take_out(self, tasks: Set[int]) -> None:
         self._heap = [entry for entry in self._heap if entry[-1] not in tasks]

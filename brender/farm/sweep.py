@@ -8,12 +8,13 @@ import msgspec
 class Sweep(msgspec.Struct, frozen=True):
     """What is still to be done to the tasks of a job after number ``cursor``.
 
-    ``cancel`` is about all that has not ended. ``requeue`` is about tasks and parts that have one of ``statuses``, and of them
-    only about ``frames`` (``None``: all of them, and then those are queued too whose task still runs), and about all that is made
-    of what it has queued so far: ``count`` parts in the ``stages``. ``user``: who asked for it.
+    ``cancel`` is about all that has not ended. ``leave-out`` is about parts whose frames are no longer of the job. ``requeue`` is
+    about tasks and parts that have one of ``statuses``, and of them only about ``frames`` (``None``: all of them, and then those
+    are queued too whose task still runs), and about all that is made of what it has queued so far: ``count`` parts in the
+    ``stages``. ``user``: who asked for it.
     """
 
-    what: Literal["cancel", "requeue"]
+    what: Literal["cancel", "requeue", "leave-out"]
     cursor: int = -1
     statuses: tuple[str, ...] = ()
     frames: tuple[int, ...] | None = None

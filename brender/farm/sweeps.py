@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from brender.farm.left_out import cut_task
 from brender.farm.sweep import Sweep
 from brender.farm.waiting import note_queued_again
+from brender.jobs.numbering import numbering_of
 from brender.model.status import ENDED_TASK, PartStatus, TaskStatus
 
 if TYPE_CHECKING:
@@ -33,12 +35,17 @@ def sweep_slice(farm: "Farm", job: "JobState", tasks: Sequence["TaskState"], is_
     sweep = job.sweeps[0]
     frames = None if sweep.frames is None else frozenset(sweep.frames)
     count, touched = 0, dict.fromkeys(sweep.stages)
+    leaves_out = sweep.what == "leave-out"
     for loaded in tasks:
         task = _in_memory(farm, job, loaded)
         if sweep.renames:
             rename(job, task, task.parts)
         if sweep.what == "cancel":
             _cancel(farm, job, task)
+        elif leaves_out and job.graph.stage(task.number).of_frames:
+            cut_task(farm, job, task, numbering_of(job.spec.settings).kept)
+        elif leaves_out and not job.graph.is_remade(job.graph.place(task.number), frozenset(touched)):
+            continue
         elif queued := _requeue(farm, job, task, sweep.statuses, frames, frozenset(touched)):
             count += queued
             touched[job.graph.stage(task.number).name] = None
@@ -49,6 +56,8 @@ def sweep_slice(farm: "Farm", job: "JobState", tasks: Sequence["TaskState"], is_
     if not is_last:
         return None
     del job.sweeps[0]
+    if leaves_out:
+        job.count_parts()
     # What is queued now and not in memory comes there in its turn.
     job.cursor, job.loading = -1, False
     return sweep

@@ -239,6 +239,11 @@ class TaskState(Entity):
             if not part.done and part.status is not PartStatus.FAILED:
                 part.cancel()
 
+    def explain(self, reason: str) -> None:
+        """Say of it, which has ended, how that came."""
+        self.reason = reason
+        self.touch()
+
     def count_failure(self, reason: str) -> None:
         self.failures, self.reason = self.failures + 1, reason
         self.touch()
@@ -324,10 +329,10 @@ class AttemptState(Entity):
         self.canceling = reason
         self.touch()
 
-    def supersede(self) -> None:
-        """Let it stop: another attempt has finished its task."""
+    def supersede(self, reason: str = "another attempt finished it first") -> None:
+        """Let it stop: its task is done."""
         self.superseded = True
-        self.cancel("another attempt finished it first")
+        self.cancel(reason)
 
     def end(self, outcome: Outcome, reason: str, wall: float, seconds: float) -> None:
         if self.superseded:

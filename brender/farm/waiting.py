@@ -134,6 +134,17 @@ def note_queued_again(farm: Farm, job: JobState, task: TaskState, parts: Iterabl
     _hold_again(farm, awaited, frames)
 
 
+def note_left_out(farm: Farm, job: JobState, task: TaskState, parts: Iterable[PartState]) -> None:
+    """Note that *parts* of *task* are no longer of *job*: what waits for their frames waits for all of it, as for all frames that
+    it does not have."""
+    parts = list(parts)
+    awaited = farm.awaited.get(job.id)
+    if awaited is not None and is_last_of_frames(job, task):
+        gone = {part.id for part in parts}
+        awaited.placing = {key: frame for key, frame in awaited.placing.items() if key[1] not in gone}
+    note_queued_again(farm, job, task, parts)
+
+
 def _hold_again(farm: Farm, awaited: Awaited, frames: set[int] | None = None) -> None:
     """Let what waits for *awaited*, and was not begun, wait again; only that which waits for these *frames*, where they are
     named."""

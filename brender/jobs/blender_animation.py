@@ -4,7 +4,6 @@ Each setting that is not given is what the .blend says. Each part is one frame.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,13 +12,14 @@ from brender.jobs.blender_settings import CHUNK_MOST, IN_ORDER, SETTINGS, WARM
 from brender.jobs.copies import checked_target
 from brender.jobs.declare import Setting, check_settings
 from brender.jobs.film import FRAMES_FORMAT, as_film, check_film, name_of_asked, plan_film, writes_film
+from brender.jobs.numbering import numbering_of
 from brender.jobs.pieces import piece_name
 from brender.jobs.stages import Run, Stage, Wait, in_a_row
 from brender.jobs.view_layers import TEMPLATE, check_layers, layers_apart, named_for
 from brender.model import path_templates
 from brender.model.cameras import marked_cameras
 from brender.model.errors import BadInput
-from brender.model.frames import FIRST_FRAME, LAST_FRAME, arrange, chunk, chunk_count, format_frames, parse_frames
+from brender.model.frames import FIRST_FRAME, LAST_FRAME, format_frames, parse_frames
 from brender.model.job import (
     COPY,
     FILM,
@@ -65,11 +65,6 @@ _ENGINE_WORDS = {
 }
 
 
-@lru_cache(maxsize=256)
-def _arranged(frames: str, order: str) -> tuple[int, ...]:
-    return arrange(parse_frames(frames), order)
-
-
 class BlenderAnimation:
     name = "blender-animation"
     label = "Blender animation"
@@ -88,6 +83,7 @@ class BlenderAnimation:
         if settings["film"]:
             check_film(settings, as_film(scene, settings), facts.path)
         self._keep_order(settings, scene, warnings)
+        numbering_of(settings)
         if settings["denoise_after"]:
             _denoise_after(settings, scene, facts.path)
         settings["copy_to"] = checked_target(settings["copy_to"], spec)
@@ -168,7 +164,7 @@ class BlenderAnimation:
 
     def part_count(self, spec: JobSpec) -> int:
         settings, has_film = spec.settings, bool(spec.settings["film"])
-        frames = len(self._frames_of(spec)) * len(layers_apart(settings))
+        frames = len(numbering_of(settings).frames) * len(layers_apart(settings))
         return frames * steps_of(settings) + has_film * (1 + bool(settings.get("copy_to")))
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
@@ -180,9 +176,9 @@ class BlenderAnimation:
         settings = spec.settings
         if stage in (FILM_STAGE, FILM_COPY):
             piece = FILM if stage == FILM_STAGE else COPY
-            yield PartPlan(frame=max(self._frames_of(spec)), output=settings["film"], scene=settings["scene"], piece=piece)
+            yield PartPlan(frame=numbering_of(settings).bounds[1], output=settings["film"], scene=settings["scene"], piece=piece)
             return
-        for frame in chunk(self._frames_of(spec), settings["chunk"] or 1, number):
+        for frame in numbering_of(settings).of_task(number):
             for layer in layers_apart(settings):
                 name, piece = self._name(spec, frame, layer), COPY if stage == COPIES else 0
                 if stage == FRAMES and settings.get("denoise_after"):
@@ -200,7 +196,7 @@ class BlenderAnimation:
         return in_a_row(self._runs(spec))
 
     def _runs(self, spec: JobSpec) -> Iterator[Run]:
-        settings, count, last = spec.settings, self._tasks_of_frames(spec), FRAMES
+        settings, count, last = spec.settings, numbering_of(spec.settings).task_count, FRAMES
         yield Run(FRAMES, count)
         if settings.get("denoise_after"):
             yield Run(DENOISED, count, (Wait(last, by_frame=True),))
@@ -244,19 +240,11 @@ class BlenderAnimation:
         return view_name(name, next(iter(view_suffixes(spec)), ""))
 
     @staticmethod
-    def _frames_of(spec: JobSpec) -> tuple[int, ...]:
-        return _arranged(spec.settings["frames"], spec.settings["order"])
-
-    @staticmethod
     def _extension(spec: JobSpec) -> str:
         assert spec.facts is not None, "a prepared render has its file's facts"
         if spec.settings.get("film"):  # what it is made of is ours
             return EXTENSIONS[spec.settings["format"]]
         return extension_of(spec.settings["format"], spec.facts.scene(spec.settings["scene"]))
-
-    @staticmethod
-    def _tasks_of_frames(spec: JobSpec) -> int:
-        return chunk_count(len(BlenderAnimation._frames_of(spec)), spec.settings["chunk"] or 1)
 
     @staticmethod
     def _keep_order(settings: dict[str, Any], scene: SceneFacts, warnings: list[str]) -> None:

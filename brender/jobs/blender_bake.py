@@ -12,6 +12,7 @@ import msgspec
 from brender.jobs.blender_animation import FRAMES, BlenderAnimation
 from brender.jobs.blender_settings import IN_ORDER, SETTINGS, WARM
 from brender.jobs.declare import FILES, Setting
+from brender.jobs.numbering import numbering_of
 from brender.jobs.stages import Run, Wait
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
@@ -54,7 +55,7 @@ class BlenderBake(BlenderAnimation):
         if stage != BAKED_FIRST:
             yield from super()._parts(spec, stage, number)
             return
-        first = min(self._frames_of(spec))
+        first = numbering_of(spec.settings).bounds[0]
         yield PartPlan(frame=first, output=spec.settings["baked"], scene=spec.settings["scene"], piece=BAKE)
 
     def _runs(self, spec: JobSpec) -> Iterator[Run]:

@@ -14,6 +14,7 @@ import msgspec
 from brender.jobs.blender_animation import BlenderAnimation, engine_word, said_of_range
 from brender.jobs.blender_settings import FILM_SETTINGS, IN_ORDER, SETTINGS, WARM
 from brender.jobs.declare import ORDER, PICTURE, Setting, check_settings
+from brender.jobs.numbering import numbering_of
 from brender.jobs.stages import Stage, Wait
 from brender.jobs.view_layers import layers_apart
 from brender.model.errors import BadInput
@@ -98,6 +99,7 @@ class BlenderProgressive(BlenderAnimation):
         if settings["until"]:
             read_until(settings["until"])
         told.append(self._choose_refinement(settings, scene, facts.path))
+        numbering_of(settings)
         warnings += [each for each in told if each and each not in warnings]
         return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))
 
@@ -138,25 +140,27 @@ class BlenderProgressive(BlenderAnimation):
         return said_of_draft(settings["passes"], reason) if reason else ""
 
     def task_count(self, spec: JobSpec) -> int:
-        return passes_of(spec.settings) * len(self._frames_of(spec))
+        return passes_of(spec.settings) * numbering_of(spec.settings).task_count
 
     def part_count(self, spec: JobSpec) -> int:
-        return self.task_count(spec) * len(layers_apart(spec.settings))
+        settings = spec.settings
+        return passes_of(settings) * len(numbering_of(settings).frames) * len(layers_apart(settings))
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
-        settings, frames = spec.settings, self._frames_of(spec)
-        number, place = divmod(index, len(frames))
+        settings, frames = spec.settings, numbering_of(spec.settings)
+        number, place = divmod(index, frames.task_count)
         is_last = number == passes_of(settings) - 1
         return TaskPlan(
             index=index,
             parts=tuple(
                 PartPlan(
-                    frame=frames[place],
-                    output=self._name(spec, frames[place], layer),
+                    frame=frame,
+                    output=self._name(spec, frame, layer),
                     scene=settings["scene"],
                     layer=layer,
                     piece=0 if is_last else number + 1,
                 )
+                for frame in frames.of_task(place)
                 for layer in layers_apart(settings)
             ),
         )
@@ -169,7 +173,7 @@ class BlenderProgressive(BlenderAnimation):
         return False
 
     def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
-        passes, count = passes_of(spec.settings), len(self._frames_of(spec))
+        passes, count = passes_of(spec.settings), numbering_of(spec.settings).task_count
         is_draft = spec.settings["refine"] == DRAFT
         names = ["draft", "frames"] if is_draft else [f"pass {number}" for number in range(1, passes + 1)]
         return tuple(
@@ -180,10 +184,11 @@ class BlenderProgressive(BlenderAnimation):
     def rank(self, spec: JobSpec, index: int, measured: Mapping[int, float]) -> float:
         """Return the rank of task *index*: every frame is there first; then the noise of each is measured, by a second share of
         its samples; and then the frame that has most of it is next."""
-        number, place = divmod(index, len(self._frames_of(spec)))
+        frames = numbering_of(spec.settings)
+        number, place = divmod(index, frames.task_count)
         if number == 0:
             return _FIRST
-        noise = measured.get(self._frames_of(spec)[place])
+        noise = next((measured.get(frame) for frame in frames.of_task(place)), None)
         return _UNMEASURED if noise is None else -noise
 
 

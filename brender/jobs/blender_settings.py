@@ -1,6 +1,7 @@
 """The settings of a Blender render, as the job types for Blender declare them. Each that is not given is what the .blend says."""
 
 from brender.jobs.declare import FILES, FILM_GROUP, MACHINES, MORE, NAMES, NEXT, ORDER, PICTURE, PICTURES, WHAT, Setting
+from brender.jobs.numbering import NUMBERED
 from brender.model.naming import EXTENSIONS
 
 #: What the setting of a film is that decides how it is written, and what Blender calls its choices.
@@ -120,6 +121,7 @@ SETTINGS: tuple[Setting, ...] = (
         group=WHAT,
         edit=MORE,
     ),
+    NUMBERED,
     Setting(
         "chunk",
         int,

@@ -20,7 +20,7 @@ from brender.model.errors import BadInput
 from brender.model.job import COPY, JobSpec, PartPlan, SceneFacts, TaskPlan
 from brender.model.simulations import not_baked, not_in_order, other_cautions, whole_by_one
 
-_NOT_OF_A_STILL = {"frames", "chunk", "order", "film", "denoise_after", *(setting.name for setting in FILM_SETTINGS)}
+_NOT_OF_A_STILL = {"frames", "numbered", "chunk", "order", "film", "denoise_after", *(setting.name for setting in FILM_SETTINGS)}
 _PIECES_MOST = 1024
 PIECES = 8
 SPLITS = ("auto", "samples", "tiles")

@@ -1,6 +1,7 @@
 """A job that is submitted again, as it was but for what is said otherwise. Pure."""
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,8 +12,11 @@ from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.job import FileFacts, JobSpec
 from brender.model.sharing import NO_POOL, Sharing
+from brender.model.text import short_id
 
 _NUMBERED = re.compile(r"(?P<stem>.*)_(?P<number>[0-9]{1,6})")
+#: Settings that have an option of their own.
+OWN_OPTIONS = ("frames", "samples", "resolution", "format", "pattern", "engine", "camera")
 #: Folders that are looked at for one that is free.
 _FOLDERS_MOST = 1000
 
@@ -24,7 +28,7 @@ def clone(record: Mapping[str, Any], id: str, user: str, change: Edit, output: s
     What the first waits for, or whether it is paused, the clone does not inherit; nor the folder that it copied its files to:
     copies of the clone would take their place. Nothing is checked but the settings' names.
     """
-    settings = record["settings"] | ({"copy_to": ""} if "copy_to" in record["settings"] else {})
+    settings = record["settings"] | {name: "" for name in ("copy_to", "numbered") if name in record["settings"]}
     for name, value in change.settings.items():
         known = "frame" if name == "frames" and name not in settings and "frame" in settings else name
         settings[known] = _frame(value) if known != name else value
@@ -48,6 +52,31 @@ def clone(record: Mapping[str, Any], id: str, user: str, change: Edit, output: s
         facts=msgspec.convert(record["facts"], FileFacts | None),
     )
     return msgspec.structs.replace(spec, **change.fields)
+
+
+def clone_command(id: str, change: Edit) -> str:
+    """Return the command that submits the job *id* again as *change* makes it.
+
+    >>> clone_command("a1b2c3d4e5f6", Edit(priority=80, tags=("gpu",), settings={"frames": "1-50", "chunk": 2}))
+    'brender clone a1b2c3d4 --priority 80 --tag gpu --frames 1-50 --set chunk=2'
+    """
+    words = ["brender", "clone", short_id(id)]
+    for name in ("name", "project", "priority", "stall_minutes", "limit_minutes", "most_workers", "pool", "cores", "gpu_memory"):
+        if (value := getattr(change, name)) is not None:
+            words += [_option(name), f"{value:g}" if isinstance(value, float) else str(value)]
+    for several, option, none in ((change.tags, "--tag", "--no-tags"), (change.licences, "--licence", "--no-licences")):
+        if several is not None:
+            words += [word for each in several for word in (option, each)] or [none]
+    for name, value in change.settings.items():
+        if name in OWN_OPTIONS and value is not None:
+            words += [_option(name), str(value)]
+        else:
+            words += ["--set", f"{name}={value if isinstance(value, str) else msgspec.json.encode(value).decode()}"]
+    return shlex.join(words)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _sharing(sharing: Sharing) -> Sharing:

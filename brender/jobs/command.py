@@ -6,19 +6,16 @@ through a shell.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
 
 import msgspec
 
 from brender.jobs.declare import MORE, ORDER, WHAT, Setting, check_settings
+from brender.jobs.numbering import NUMBERED, numbering_of
 from brender.jobs.placeholders import check_words, fill_words
 from brender.jobs.stages import Stage, one_stage
 from brender.model.errors import BadInput
-from brender.model.frames import chunk, chunk_count, parse_frames
 from brender.model.job import JobSpec, PartPlan, Requirements, TaskPlan
 
-_parse = lru_cache(maxsize=256)(parse_frames)
 _ONCE = (0,)
 
 
@@ -45,6 +42,7 @@ class Command:
             without="it runs once",
             edit=MORE,
         ),
+        NUMBERED,
         Setting(
             "chunk",
             int,
@@ -63,18 +61,19 @@ class Command:
         if not settings["program"].strip():
             raise BadInput("The setting 'program' is empty: name the program to start")
         if settings["frames"] is not None:
-            parse_frames(settings["frames"])
+            numbering_of(settings)
         check_words([settings["program"], *settings["arguments"]])
         return msgspec.structs.replace(spec, settings=settings)
 
     def task_count(self, spec: JobSpec) -> int:
-        return chunk_count(self.part_count(spec), spec.settings["chunk"])
+        return 1 if spec.settings["frames"] is None else numbering_of(spec.settings).task_count
 
     def part_count(self, spec: JobSpec) -> int:
-        return len(self._frames(spec.settings))
+        return 1 if spec.settings["frames"] is None else len(numbering_of(spec.settings).frames)
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
-        frames = chunk(self._frames(spec.settings), spec.settings["chunk"], index)
+        settings = spec.settings
+        frames = _ONCE if settings["frames"] is None else numbering_of(settings).of_task(index)
         return TaskPlan(index=index, parts=tuple(PartPlan(frame=frame) for frame in frames))
 
     def may_repeat(self, spec: JobSpec) -> bool:
@@ -94,10 +93,6 @@ class Command:
 
     def output_key(self, spec: JobSpec) -> str:
         return ""
-
-    @staticmethod
-    def _frames(settings: dict[str, Any]) -> tuple[int, ...]:
-        return _ONCE if settings["frames"] is None else _parse(settings["frames"])
 
 
 def fill(words: list[str], frame: int, output: str) -> list[str]:

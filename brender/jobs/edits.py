@@ -1,6 +1,7 @@
 """What an edit makes of a job: which of its settings may change, and what that means for frames that are done. Pure.
 
 Tasks keep their numbers, and frames their files: an edit that would give them others is refused, and a clone is the remedy.
+Frames may be added, as tasks after the others, and taken out of the tasks that have them (`brender.jobs.numbering`).
 """
 
 from collections.abc import Iterable
@@ -8,13 +9,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from brender.jobs.clones import clone_command
 from brender.jobs.declare import MORE, NAMES, PICTURES, JobType, Setting
+from brender.jobs.numbering import NUMBERED, renumbered
+from brender.jobs.stages import Graph
 from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames, parse_frames
 from brender.model.job import JobSpec, TaskPlan
 from brender.model.sharing import Sharing
-from brender.model.text import short_id, size_in_words
+from brender.model.text import size_in_words
 from brender.model.units import passes_of
 
 #: Tasks that are compared, of those that a job has before and after an edit.
@@ -40,42 +44,66 @@ class Revised(NamedTuple):
     changed: tuple[str, ...]
     pictures: bool
     renames: bool = False
+    gone: frozenset[int] = frozenset()
+    """The frames that are taken out of it."""
 
 
 def revise(kind: JobType, spec: JobSpec, edit: Edit) -> Revised:
     """Return *spec*, a prepared job of the type *kind*, as *edit* makes it. Raises `BadInput` where it cannot be edited so."""
     declared = {setting.name: setting for setting in kind.settings}
-    given = {name: _whole(name, value, declared, spec) for name, value in edit.settings.items()}
-    sharing = edit.sharing(spec.sharing)
+    given = {name: _whole(name, value, declared, spec, edit) for name, value in edit.settings.items()}
+    sharing, frames = edit.sharing(spec.sharing), spec.settings.get("frames")
+    renumbers = "frames" in given and NUMBERED.name in declared and frames is not None and NUMBERED.name not in given
+    if renumbers:
+        given[NUMBERED.name] = ""
     revised = msgspec.structs.replace(spec, **edit.fields, sharing=sharing, settings=spec.settings | given)
     if given:
         # (What is filled in from another setting is filled in again.)
         revised = kind.prepare(msgspec.structs.replace(revised, warnings=()))
+    gone = frozenset[int]()
+    if renumbers:
+        revised, gone = _renumbered(spec, revised)
     changed = [name for name, value in revised.settings.items() if value != spec.settings.get(name)]
+    if renumbers and NUMBERED.name in changed:
+        changed.remove(NUMBERED.name)
     for name in changed:
         if name not in declared or not declared[name].edit:
-            raise BadInput(_refusal(spec, name, declared.get(name), revised.settings[name]))
+            raise BadInput(_refusal(spec, name, declared.get(name), edit))
     renames = any(declared[name].edit == NAMES for name in changed)
     if changed:
-        _check_plan(kind, spec, revised, any(declared[name].edit == MORE for name in changed), renames)
+        _check_plan(kind, spec, revised, edit, any(declared[name].edit == MORE for name in changed), renames, gone)
     said = [_said(declared[name], spec.settings.get(name), revised.settings[name]) for name in changed]
     fields = [name for name in edit.fields if getattr(revised, name) != getattr(spec, name)]
     said[:0] = [f"{name.replace('_', ' ')} {_plain(getattr(spec, name))} → {_plain(getattr(revised, name))}" for name in fields]
     shared = [name for name in _SHARING if getattr(sharing, name) != getattr(spec.sharing, name)]
     said += [f"{_SHARING[name]} {_shared(spec.sharing, name)} → {_shared(sharing, name)}" for name in shared]
     pictures = any(declared[name].edit in (PICTURES, NAMES) for name in changed)
-    return Revised(revised, ", ".join(said), (*fields, *shared, *changed), pictures, renames)
+    return Revised(revised, ", ".join(said), (*fields, *shared, *changed), pictures, renames, gone)
 
 
-def _whole(name: str, value: Any, declared: dict[str, Setting], spec: JobSpec) -> Any:
-    """Return the *value* of the setting *name*; frames that are added come after those that the job has. Raises `BadInput`."""
+def _renumbered(spec: JobSpec, revised: JobSpec) -> tuple[JobSpec, frozenset[int]]:
+    """Return *revised*, which has other frames than *spec*, with these numbered after those; and the frames that it lacks."""
+    settings, frames = revised.settings, revised.settings["frames"]
+    there, wanted = frozenset(parse_frames(spec.settings["frames"])), frozenset(parse_frames(frames))
+    if there == wanted:
+        same = {name: spec.settings[name] for name in ("frames", NUMBERED.name) if name in spec.settings}
+        return msgspec.structs.replace(revised, settings=settings | same), frozenset()
+    numbered = {NUMBERED.name: renumbered(spec.settings, frames)}
+    return msgspec.structs.replace(revised, settings=settings | numbered), there - wanted
+
+
+def _whole(name: str, value: Any, declared: dict[str, Setting], spec: JobSpec, edit: Edit) -> Any:
+    """Return the *value* of the setting *name*; where tasks cannot be numbered otherwise, frames that are added come after those
+    that the job has. Raises `BadInput`."""
+    if NUMBERED.name in declared:
+        return value
     if name not in declared or declared[name].edit != MORE or not isinstance(value, str) or not spec.settings.get(name):
         return value
     there, wanted = parse_frames(spec.settings[name]), parse_frames(value)
     if gone := set(there).difference(wanted):
         raise BadInput(
-            f"Frames can be added to the job, but {_named(gone)} cannot be taken out of it: cancel it, and `brender clone "
-            f"{short_id(spec.id)} --frames {value}` renders these alone"
+            f"Frames can be added to a job of the type {spec.job_type}, but {_named(gone)} cannot be taken out of it: cancel it, "
+            f"and `{clone_command(spec.id, edit)}` renders these alone"
         )
     known = set(there)
     added = [frame for frame in wanted if frame not in known]
@@ -89,47 +117,57 @@ def _named(frames: Iterable[int]) -> str:
     return f"frame {several[0]}" if len(several) == 1 else f"the frames {format_frames(several)}"
 
 
-def _refusal(spec: JobSpec, name: str, setting: Setting | None, value: Any) -> str:
-    option = f"--{name.replace('_', '-')} {value}" if name in ("frames", "format", "pattern") else f"--set {name}={value}"
+def _refusal(spec: JobSpec, name: str, setting: Setting | None, edit: Edit) -> str:
     label = setting.title if setting is not None else name
     return (
-        f"{label} ({name}) decides which tasks and files a job has, so it cannot be edited: `brender clone {short_id(spec.id)} "
-        f"{option}` submits the job again with it"
+        f"{label} ({name}) decides which tasks and files a job has, so it cannot be edited: `{clone_command(spec.id, edit)}` "
+        "submits the job again with it"
     )
 
 
-def _check_plan(kind: JobType, spec: JobSpec, revised: JobSpec, grows: bool, renames: bool) -> None:
-    """Raises `BadInput` unless *revised* has the tasks and files of *spec*; where it *grows*, these and more after them; where it
-    *renames*, the same tasks, with files of other names, of which nothing else is made."""
-    if grows and renames:
-        raise BadInput("Add frames in one edit and change their files in another")
+def _check_plan(
+    kind: JobType, spec: JobSpec, revised: JobSpec, edit: Edit, of_frames: bool, renames: bool, gone: frozenset[int]
+) -> None:
+    """Raises `BadInput` unless *revised* has the tasks and files of *spec*; where other frames are asked for (*of_frames*), these
+    without those that are *gone*, and perhaps more after them; where it *renames*, the same tasks, with files of other names, of
+    which nothing else is made."""
+    if of_frames and renames:
+        raise BadInput("Change the frames in one edit and their files in another")
     count, now = kind.task_count(spec), kind.task_count(revised)
+    grows = of_frames and (now > count or not gone)
     stages = len(kind.stages(spec)), len(kind.stages(revised))
     same = stages[0] == stages[1] and (renames or kind.output_key(spec) == kind.output_key(revised))
     if renames:
         same = same and stages[0] == 1 and not spec.settings.get("pieces") and not passes_of(spec.settings)
     if grows:
-        same = same and stages[0] == 1 and now > count and revised.settings.get("order", _FORWARD) == _FORWARD
+        ordered = NUMBERED.name in revised.settings or revised.settings.get("order", _FORWARD) == _FORWARD
+        same = same and stages[0] == 1 and now > count and ordered
     else:
-        same = same and now == count and kind.part_count(spec) == kind.part_count(revised)
+        same = same and now == count and (bool(gone) or kind.part_count(spec) == kind.part_count(revised))
     step = max(1, count // _COMPARED)
     compared = {*range(0, count, step), count - 1}
-    if not same or any(_task(kind, spec, number, renames) != _task(kind, revised, number, renames) for number in compared):
+    graph = Graph(kind.stages(spec))
+    if not same or any(
+        _task(kind, spec, number, renames, gone if graph.stage(number).of_frames else frozenset())
+        != _task(kind, revised, number, renames)
+        for number in compared
+    ):
         if grows:
             raise BadInput(
-                "The new frames would not come after the tasks that the job has (it has a film or other stages, another order "
-                f"of frames, or a last task that is not full): `brender clone {short_id(spec.id)} --frames FRAMES` renders them "
-                "as a job of their own"
+                "The new frames would not come after the job's own tasks: it has a film or other stages, or its type cannot "
+                f"number them so. `{clone_command(spec.id, edit)}` renders them as a job of their own"
             )
         raise BadInput(
-            f"So edited, the job would have other tasks, or files with other names: `brender clone {short_id(spec.id)}` with the "
-            "same options submits it again"
+            "So edited, the job would have other tasks, or files with other names: "
+            f"`{clone_command(spec.id, edit)}` submits it again"
         )
 
 
-def _task(kind: JobType, spec: JobSpec, number: int, renames: bool) -> TaskPlan:
-    """Return the task *number* of *spec*; where an edit *renames* its files, without their names."""
+def _task(kind: JobType, spec: JobSpec, number: int, renames: bool, gone: frozenset[int] = frozenset()) -> TaskPlan:
+    """Return the task *number* of *spec* without the frames *gone*; where an edit *renames* its files, without their names."""
     task = kind.task(spec, number)
+    if gone:
+        task = msgspec.structs.replace(task, parts=tuple(part for part in task.parts if part.frame not in gone))
     if not renames:
         return task
     return msgspec.structs.replace(task, parts=tuple(msgspec.structs.replace(part, output="") for part in task.parts))

@@ -10,6 +10,7 @@ from peewee import fn
 
 from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.jobs.declare import JobType, job_type, requirements_of
+from brender.jobs.numbering import tasks_without_frames
 from brender.jobs.stages import Graph
 from brender.model.eligibility import count_able, general_obstacle, obstacle
 from brender.model.errors import BrenderError
@@ -122,7 +123,7 @@ def _open_jobs(record: "Record") -> Iterable[_Queued]:
         if (planned := _planned(row)) is None:
             continue
         need, graph = planned
-        parts = row.part_count / row.task_count
+        parts = parts_a_task(row)
         tasks = ceil(to_come / parts)
         tasks = max(1, graph.ready(max(0, row.task_count - tasks)))  # what is made of other frames is not to be had before those
         part_seconds = _part_seconds(row)
@@ -131,6 +132,11 @@ def _open_jobs(record: "Record") -> Iterable[_Queued]:
             part_seconds = estimated_part_seconds(record, row)
         busy = min(tasks, running.get(row.id, 0))
         yield _Queued(row.name, need, tasks - busy, busy, None if part_seconds is None else part_seconds * parts)
+
+
+def parts_a_task(row: Any) -> float:
+    """Return how many parts a task of the job of *row* has: those without frames, which were taken out, are left aside."""
+    return float(row.part_count / max(1, row.task_count - tasks_without_frames(row.settings)))
 
 
 def need_of(row: Any) -> Requirements | None:

@@ -8,6 +8,7 @@ from peewee import SQL, Case, fn
 
 from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.jobs.declare import job_type
+from brender.jobs.numbering import TAKEN_OUT, numbering_of
 from brender.jobs.stages import Stage, one_stage
 from brender.model.errors import BrenderError
 from brender.model.job import FileFacts
@@ -114,12 +115,13 @@ def stages(record: "Record", row: Any) -> list[dict[str, Any]]:
     task, attempt = record.tables.Task, record.tables.Attempt
     begun = attempt.select(attempt.task).where(SQL(ATTEMPT_LIVE) & (attempt.job == row.id) & attempt.started.is_null(False))
     stands = Case(None, [((task.status == "active") & task.id.not_in(begun), HANDED_OUT)], task.status)
-    told = []
+    told, empty = [], numbering_of(row.settings).empty if row.settings.get("numbered") else 0
     for stage in found:
         own = (task.job == row.id) & (task.number >= stage.first_task)
         if stage is not found[-1]:
             own &= task.number <= stage.last_task
-        counts = dict(task.select(stands, fn.COUNT(task.id)).where(own).group_by(stands).tuples())
+        counts = dict(task.select(stands, fn.COUNT(task.id)).where(own & (task.reason != TAKEN_OUT)).group_by(stands).tuples())
         after = [{"stage": wait.stage, "by_frame": wait.by_frame} for wait in stage.after]
-        told.append({"name": stage.name, "tasks": stage.count, "counts": counts, "after": after})
+        left_out = empty if stage.of_frames else 0
+        told.append({"name": stage.name, "tasks": stage.count - left_out, "counts": counts, "after": after})
     return told

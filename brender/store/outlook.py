@@ -15,7 +15,7 @@ from brender.model.prospect import Prospect
 from brender.model.status import JobStatus, WorkerStatus
 from brender.scheduling.forecast import Lane, Work, forecast
 from brender.scheduling.pace import Begun, Measured, Pace, still_takes
-from brender.store.forecast import Kind, able_kinds, estimated_part_seconds, kinds_there, need_of
+from brender.store.forecast import Kind, able_kinds, estimated_part_seconds, kinds_there, need_of, parts_a_task
 from brender.store.path_variables import path_variables
 
 log = logging.getLogger("brender.server")
@@ -98,7 +98,7 @@ class Outlook:
                 unheard.add(row.id)
             if need not in able:
                 able[need] = _numbers(need, paths, kinds)
-            parts = row.part_count / row.task_count
+            parts = parts_a_task(row)
             tasks = ceil(max(0, row.part_count - row.completed_parts - row.given_up_parts) / parts) - running[row.id]
             works.append(
                 Work(
@@ -144,7 +144,7 @@ class Outlook:
     def _begun(self, record: "Record", rows: list[Any]) -> list[Begun]:
         """Return the frames that workers are at, of jobs whose tasks have one each: of others nobody knows since when."""
         worker, attempt = record.tables.Worker, record.tables.Attempt
-        single = {row.id for row in rows if row.part_count == row.task_count}
+        single = {row.id for row in rows if parts_a_task(row) == 1}
         query = worker.select(worker.id, worker.job, worker.fraction, attempt.started).join(
             attempt, on=(attempt.id == worker.attempt)
         )
@@ -189,7 +189,7 @@ class Outlook:
                 if id in begun:
                     left = still_takes(seconds / speed, begun[id].seconds)
                 else:  # of several frames, somewhere among them
-                    left = seconds / speed * (1 - (fraction or 0.5) + (row.part_count / row.task_count - 1) / 2)
+                    left = seconds / speed * (1 - (fraction or 0.5) + (parts_a_task(row) - 1) / 2)
             lanes.append(Lane(kind_of[id], speed, job if job in rows else "", left))
         return lanes, running
 

@@ -13,6 +13,12 @@ from peewee import Database, TextField, __exception_wrapper__, fn  # type: ignor
 from brender.farm.record import Key, Row
 from brender.store.tables import JSONField, Tables, make_tables
 
+#: No id of a row that is deleted is given again (`Writer.last_id`).
+_LAST_ID = (
+    'INSERT INTO "counter" ("name", "value") VALUES (?, ?) ON CONFLICT ("name") DO UPDATE SET "value" = CASE WHEN '
+    '"counter"."value" > excluded."value" THEN "counter"."value" ELSE excluded."value" END'
+)
+
 Column = Sequence[Any]
 """The values of one column in several rows."""
 
@@ -58,6 +64,8 @@ class Writer:
             for (verb, kind, columns), several in sorted(groups.items(), key=lambda item: self._rank(*item[0])):
                 shape = self._shapes[kind]
                 self._execute(shape.statement(verb, columns), shape.variables(verb, columns, several, number))
+                if verb == "delete" and kind == "part":
+                    self._execute(_LAST_ID, [(kind, max(int(str(row.key)) for row in several))])
             self._execute('UPDATE "counter" SET "value" = ? WHERE "name" = ?', [(number, "change")])
         self.change = number
         self._uncertain = False

@@ -7,7 +7,7 @@
     [["c", "d"], "completed", "completed"], [["w"], "warned", "completed with a warning"], [["a"], "active", "rendering"],
     [["h"], "next", "handed out"], [["f"], "failed", "failed"], [["x"], "canceled", "canceled"], [["q"], "queued", "to come"],
   ];
-  let change = -1, at = -1, anchor = -1, following = true, first = true, ended = "", filmTimer = 0, latest = null;
+  let change = -1, at = -1, anchor = -1, following = true, first = true, ended = "", filmTimer = 0, latest = null, shape = "";
 
   // --- the facts of the job ---
   function showTimes(job) {
@@ -255,6 +255,10 @@
       throw error;
     });
     change = told.change;
+    // Frames were added or taken out: what is drawn here numbers others.
+    const numbered = `${told.job.settings?.frames} ${told.job.part_count}`;
+    if (shape && shape !== numbered) { window.location.reload(); return; }
+    shape = numbered;
     const before = frames.list[at], known = frames.list.length;
     const changed = frames.take(told, told.job.part_count);
     showJob(told.job);

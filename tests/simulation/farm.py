@@ -147,6 +147,7 @@ class Simulation:
         self.canceled: set[str] = set()
         self.completed: dict[int, str] = {}
         self.job_of_part: dict[int, str] = {}
+        self.frame_of_part: dict[int, int] = {}
         self.published: dict[int, set[str]] = {}
         self.disk = Disk()
         self.disk_chance = random.Random(f"disk of {self.seed}")

@@ -7,6 +7,7 @@ from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
 from brender.farm.record import Row
+from brender.model.frames import parse_frames
 from brender.model.job import COPY
 from brender.model.nodes import WorkerInfo
 from brender.model.paths import spelled
@@ -50,17 +51,20 @@ def check_commit(world: "Simulation") -> None:
     """After every commit, against what the record said before: nothing accepted is lost, nothing completed is undone."""
     if world.disk.wrong:
         raise Violation(world.disk.wrong)
-    rows = _rows(world, "SELECT id, attempt, job FROM part WHERE status = 'completed'")
-    completed = {part: attempt for part, attempt, _ in rows}
-    world.job_of_part |= {part: job for part, _, job in rows}
+    rows = _rows(world, "SELECT id, attempt, job, frame FROM part WHERE status = 'completed'")
+    completed = {part: attempt for part, attempt, _, _ in rows}
+    world.job_of_part |= {part: job for part, _, job, _ in rows}
+    world.frame_of_part |= {part: frame for part, _, _, frame in rows}
     for part, attempt in world.completed.items():
+        if part not in completed and world.people.took_out(world.job_of_part[part], world.frame_of_part[part]):
+            continue
         if completed.get(part) != attempt and not world.people.let_undo(part) and not _may_be_gone(world, part):
             raise Violation(f"part {part} was completed by {attempt}, and now the record says {completed.get(part)}")
     for part, attempt in completed.items():
         if world.completed.get(part) != attempt and attempt not in world.published.get(part, ()):
             raise Violation(f"part {part} is recorded as completed by {attempt}, which never published it")
     world.completed = completed
-    counted = Counter(job for _, _, job in rows)
+    counted = Counter(job for _, _, job, _ in rows)
     rows = _rows(world, "SELECT id, completed_parts, status, sweeps, given_up_parts FROM job")
     jobs = {job: (parts, given_up) for job, parts, _, _, given_up in rows}
     for lost in sorted(world.accepted - jobs.keys()):
@@ -78,9 +82,10 @@ def check_commit(world: "Simulation") -> None:
     _check_finished_frames(world)
     if broken := world.people.broken_promise(asked, completed):
         raise Violation(broken)
-    if world.people.edits or world.people.samples:
-        samples = {job: json.loads(settings).get("samples") for job, settings in _rows(world, "SELECT id, settings FROM job")}
-        if broken := world.people.broken_edit(completed, samples):
+    if world.people.edits or world.people.samples or world.people.frames:
+        given = {job: json.loads(settings) for job, settings in _rows(world, "SELECT id, settings FROM job")}
+        samples, frames = ({job: its.get(name) for job, its in given.items()} for name in ("samples", "frames"))
+        if broken := world.people.broken_edit(completed, samples, frames):
             raise Violation(broken)
         made = "SELECT job.id, job.settings, part.output FROM part JOIN job ON part.job = job.id WHERE job.status = 'completed'"
         for job, settings, output in _rows(world, made):
@@ -255,6 +260,11 @@ def check_rest(world: "Simulation") -> None:
             raise Violation(f"the job {job} has failed, and no attempt ever failed by itself")
         if status != "completed" and not reason:
             raise Violation(f"the job {job} is {status}, and does not say why")
+    for job, settings in _rows(world, "SELECT id, settings FROM job WHERE status = 'completed'"):
+        asked = world.people.frames.get(job) and json.loads(settings)["frames"]
+        done = {frame for (frame,) in _rows(world, f"SELECT frame FROM part WHERE job = '{job}' AND piece >= 0")}
+        if asked and done != set(parse_frames(asked)):
+            raise Violation(f"{job} was edited to have the frames {asked}, and has completed {sorted(done)}")
     for attempt, reason in _rows(world, f"SELECT id, reason FROM attempt WHERE reason LIKE '%{NEVER_CAME}'"):
         raise Violation(f"{attempt} had finished every part, and is recorded as failed: {reason}")
     for part, status, task in _rows(world, _UNFINISHED_PARTS):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from brender.bus.messages import Act, Sorry
 from brender.jobs import declare
 from brender.jobs.stages import Graph
+from brender.model.frames import format_frames, parse_frames
 from brender.model.status import PartStatus
 from brender.roles.server.restore import select_for_requeue
 from brender.roles.server.round import FAILED
@@ -72,6 +73,8 @@ class People:
         self.habits = habits or Habits()
         self.requeues: list[Requeue] = []
         self.edits: list[Edited] = []
+        self.frames: dict[str, set[frozenset[int]]] = {}
+        """The same of its frames."""
         self.samples: dict[str, set[int | None]] = {}
         """By job, what its setting may be in the record: that which was accepted last, and what was asked for since."""
         self.deleted: dict[str, set[str]] = {}
@@ -142,13 +145,20 @@ class People:
                     return f"part {part} was to be rendered again, and what {attempt} made is still taken for it"
         return ""
 
-    def broken_edit(self, completed: dict[int, str], samples: dict[str, int | None]) -> str:
-        """Return which edit is not kept to, "" for none. *completed*: the attempt of each completed part; *samples*: the setting
-        of each job; both as the record has them."""
+    def took_out(self, job: str, frame: int) -> bool:
+        """Return whether *frame* of *job* may have been taken out of it."""
+        return any(frame not in frames for frames in self.frames.get(job, ()))
+
+    def broken_edit(self, completed: dict[int, str], samples: dict[str, int | None], frames: dict[str, str]) -> str:
+        """Return which edit is not kept to, "" for none. *completed*: the attempt of each completed part; *samples* and *frames*:
+        the settings of each job; all as the record has them."""
         for edited in self.edits:
             for part, attempt in completed.items():
                 if attempt in edited.before and edited.done.get(part) != attempt:
                     return f"part {part} counts as {attempt} made it, which was begun before {edited.job} was edited"
+        for job, several in self.frames.items():
+            if job in frames and frozenset(parse_frames(frames[job])) not in several:
+                return f"{job} was edited to have one of the frames {[*map(format_frames, several)]}, and has {frames[job]}"
         for job, allowed in self.samples.items():
             if job in samples and samples[job] not in allowed:
                 return f"{job} was edited to have one of {allowed} samples, and has {samples[job]}"
@@ -209,13 +219,18 @@ class People:
             return
         of_all = self.chance.random() < 0.5
         samples = self.chance.randint(1, 1000)
-        last = max(map(int, row.settings["frames"].replace(",", "-").split("-")))
+        there = parse_frames(row.settings["frames"])
+        first, last = min(there), max(there)
+        fewer = f"{self.chance.randint(first, last)}-{last}x{self.chance.randint(1, 3)}"
         asked: dict[str, Any] = self.chance.choice(
             [
                 {"settings": {"samples": samples}, "from_now_on": not of_all},
                 {"settings": {"samples": samples}, "from_now_on": not of_all},
                 {"settings": {"samples": samples, "pattern": f"of {samples}.####"}, "from_now_on": False},
                 {"settings": {"frames": f"1-{last + self.chance.randint(1, 5)}"}},
+                {"settings": {"frames": fewer}},
+                {"settings": {"frames": f"{fewer},{last + 1}-{last + self.chance.randint(1, 5)}"}},
+                {"settings": {"frames": fewer, "samples": samples}, "from_now_on": False},
                 {"name": f"edited {samples}", "priority": self.chance.randint(0, 100)},
             ]
         )
@@ -260,6 +275,7 @@ class People:
             self._promise(job, message.user, "all" if renders_again else value) if action == "requeue" or renders_again else None
         )
         edited = self._edited(job, value["settings"]["samples"]) if edits_pictures else None
+        frames = self._frames_asked(job, value) if action == "edit" else None
         before = set(world.canceled)
         if action == "cancel":
             world.canceled.add(job)
@@ -272,13 +288,28 @@ class People:
             world.canceled = before
             if promise is not None:
                 self.requeues.remove(promise)
-        elif answer is not None and edited is not None:
+            if frames is not None:
+                self.frames[job] = frames[0]
+        if answer is not None and not isinstance(answer, Sorry) and frames is not None:
+            self.frames[job] = {frames[1]}
+        if answer is not None and not isinstance(answer, Sorry) and edited is not None:
             self.edits.append(edited)
             self.samples[job] = {value["settings"]["samples"]}
             swept = server.up and job in server.core.farm.jobs and server.core.farm.jobs[job].sweeps
             if promise is not None and promise in self.requeues and not promise.is_recorded and not swept:
                 self.requeues.remove(promise)  # nothing of it was done yet
         return not isinstance(answer, Sorry)
+
+    def _frames_asked(self, job: str, value: Any) -> tuple[set[frozenset[int]], frozenset[int]] | None:
+        """Return what the frames of *job* may have been until now, and what *value*, an edit, asks for, which they may be hence;
+        ``None`` where it is not about them."""
+        if "frames" not in value.get("settings", {}):
+            return None
+        row = self.world.writer.tables.Job.get_by_id(job)
+        known, asked = frozenset(parse_frames(row.settings["frames"])), frozenset(parse_frames(value["settings"]["frames"]))
+        before = self.frames.setdefault(job, {known})
+        self.frames[job] = before | {asked}
+        return before, asked
 
     def _edited(self, job: str, samples: int) -> Edited:
         """Return what an edit of the pictures of *job* would promise. It may be recorded although it is not answered."""

@@ -51,6 +51,7 @@ from brender.model.job import check_priority
 from brender.model.keys import KeyRole, Principal
 from brender.model.log_events import LEVELS
 from brender.model.nodes import WorkerInfo
+from brender.model.ranges import Ranges
 from brender.model.status import Wanted
 from brender.roles.effects import FOREIGN_KEY, Effect, KeepLog, Now, Peer, Refuse, Reply, Send, SetLogLevel
 from brender.roles.policy import Policy
@@ -164,10 +165,17 @@ class ServerCore:
         return []
 
     def act(
-        self, peer: Peer, message: Act, selection: Selection | None, now: Now, beginning: Beginning | None = None
+        self,
+        peer: Peer,
+        message: Act,
+        selection: Selection | None,
+        now: Now,
+        beginning: Beginning | None = None,
+        rendered: Ranges | None = None,
     ) -> list[Effect]:
         """Carry out what a person asks of a job that is in memory. *selection*: what the record says a requeue means;
-        *beginning*: when it is to begin, with the jobs that it waits for looked up."""
+        *beginning*: when it is to begin, with the jobs that it waits for looked up; *rendered*: of a job whose frames are edited,
+        those that are."""
         self.activity.by = peer
         job = self.farm.jobs[message.target]
         user = self._user(peer, message)
@@ -186,7 +194,7 @@ class ServerCore:
                     assert beginning is not None, "the round looks up what it waits for"
                     self.jobs.wait_otherwise(job, beginning, now, user)
                 case "edit":
-                    self.editing.edit(job, read_edit(message.value), now, user)
+                    self.editing.edit(job, read_edit(message.value), now, user, rendered)
                 case "readmit":
                     self.jobs.readmit(job, None if message.value is None else str(message.value), now, user)
                 case "requeue":

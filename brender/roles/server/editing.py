@@ -1,7 +1,7 @@
 """Edits of jobs in the server's core: each is one transition, to the next revision of its job. Pure.
 
 What runs and would look otherwise is stopped and queued again; what is done and would is queued again slice by slice, as by a
-requeue. Tasks keep their numbers (`brender.jobs.edits`).
+requeue. Tasks keep their numbers (`brender.jobs.edits`). Frames that are taken out go (`brender.farm.left_out`).
 """
 
 from collections.abc import Callable, Iterable
@@ -12,10 +12,12 @@ from brender.bus.messages import Cancel
 from brender.farm.farm import Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.farm.jobs import JobState
+from brender.farm.left_out import leave_out, stages_of_frames
 from brender.farm.output_owners import may_own
-from brender.farm.stages import queue_again
+from brender.farm.stopping import stop
 from brender.farm.sweep import Sweep
 from brender.farm.sweeps import ALL_ENDED, rename
+from brender.farm.tasks import AttemptState
 from brender.jobs.declare import JobType, job_type, requirements_of
 from brender.jobs.edits import Revised, revise
 from brender.model.edit import Edit
@@ -23,8 +25,9 @@ from brender.model.errors import BadInput, Conflict
 from brender.model.job import Requirements
 from brender.model.output import Output
 from brender.model.quotas import QuotaKind, check_licence
+from brender.model.ranges import Ranges
 from brender.model.status import ENDED_JOB, JobStatus
-from brender.model.text import short_id
+from brender.model.text import plural, short_id, some_of
 from brender.model.units import passes_of
 from brender.roles.effects import Now, Send
 from brender.roles.server.activity import ActivityLog
@@ -43,14 +46,15 @@ class Editing:
         self.emit = emit
         self._recall = recall
 
-    def edit(self, job: JobState, edit: Edit, now: Now, user: str) -> None:
-        """Let *job* be what *edit* makes of it. Raises `BadInput` or `Conflict`, with nothing changed."""
+    def edit(self, job: JobState, edit: Edit, now: Now, user: str, rendered: Ranges | None = None) -> None:
+        """Let *job* be what *edit* makes of it. *rendered*: its frames that are, where frames are edited. Raises `BadInput` or
+        `Conflict`, with nothing changed."""
         try:
-            self._edit(job, guarded(job_type(job.spec.job_type), job.id, may_refuse=True), edit, now, user)
+            self._edit(job, guarded(job_type(job.spec.job_type), job.id, may_refuse=True), edit, now, user, rendered or Ranges())
         except JobTypeFailed as failure:
             raise BadInput(str(failure)) from failure
 
-    def _edit(self, job: JobState, kind: JobType, edit: Edit, now: Now, user: str) -> None:
+    def _edit(self, job: JobState, kind: JobType, edit: Edit, now: Now, user: str, rendered: Ranges) -> None:
         before = job.spec
         known = msgspec.structs.replace(before, priority=job.priority)
         revised = revise(kind, known, edit)
@@ -70,10 +74,12 @@ class Editing:
         owned = may_own(self.farm, spec, kind)
         if revised.renames and edit.from_now_on:
             raise BadInput("The files of this job's frames get other names: leave --from-now-on out, and all are rendered again")
-        again = revised.pictures and not edit.from_now_on and (job.completed_parts > 0 or job.ended_tasks > 0)
+        said = revised.said + self._said_of_gone(job, revised, rendered)
         if revised.pictures:
             self._stop(job, f"the job was edited: {revised.said}", now)
-        job.revise(msgspec.structs.replace(spec, warnings=before.warnings), need, *counts)
+        leaving = revised.gone or any(sweep.what == "leave-out" for sweep in job.sweeps)
+        parts = max(job.part_count, counts[1]) if leaving else counts[1]  # (until those that are gone are counted no more)
+        job.revise(msgspec.structs.replace(spec, warnings=before.warnings), need, counts[0], parts)
         if revised.pictures:
             job.measured.clear()
             if spec.settings.get("keep"):
@@ -82,20 +88,53 @@ class Editing:
             job.warn(warning)
         ledger = self.farm.ledger
         ledger.put("project", spec.project, {})
-        fields = {"settings": spec.settings, "user": user, "wall": now.wall, "said": revised.said}
+        fields = {"settings": spec.settings, "user": user, "wall": now.wall, "said": said}
         ledger.insert("job_revision", (job.id, job.revision), fields)
         self.farm.needs_changed(job)
         if spec.sharing != before.sharing:
             self._recall(job, now)  # what waits at workers is given out again as it is now
-        self.activity.note(now, "edit", f"edited {before.name}: {revised.said}", job.id, user)
+        self.activity.note(now, "edit", f"edited {before.name}: {said}", job.id, user)
+        if revised.gone:
+            self._leave_out(job, now)
         if revised.renames:
             self._rename(job, owned, now, user)
-        elif again:
+        elif revised.pictures and not edit.from_now_on and (job.completed_parts > 0 or job.ended_tasks > 0):
             self.jobs.requeue(job, Selection(ALL_ENDED), now, user)
-        elif grows:
+        elif grows or (revised.gone and ended and self._makes_of_all(job)):
             self.jobs.adopt(job, owned)
             if ended:
                 self.jobs.set_status(job, JobStatus.QUEUED, "", now)
+
+    def _leave_out(self, job: JobState, now: Now) -> None:
+        """Take the frames that *job* no longer has out of its tasks: those in memory now, the others slice by slice."""
+        self._tell(leave_out(self.farm, job, now.mono))
+        if job.status is JobStatus.ACTIVE and all(self.farm.attempts[each].canceling for each in job.live):
+            self.jobs.set_status(job, JobStatus.QUEUED, "", now)
+        if job.planned:
+            job.sweeps.insert(0, Sweep("leave-out", statuses=ALL_ENDED, stages=stages_of_frames(job)))
+            job.touch()
+        else:
+            job.count_parts()
+
+    @staticmethod
+    def _makes_of_all(job: JobState) -> bool:
+        """Return whether *job* makes something of all its frames, such as a film."""
+        touched = frozenset(stages_of_frames(job))
+        return any(job.graph.is_remade(place, touched) for place in range(len(job.graph.stages)))
+
+    def _said_of_gone(self, job: JobState, revised: Revised, rendered: Ranges) -> str:
+        """Return what becomes of the frames that are taken out of *job*, as the end of a sentence; "" where none is."""
+        said, folder = "", job.spec.output
+        if count := sum(frame in rendered for frame in revised.gone):
+            that = f"{plural(count, 'frame')} that {'was' if count == 1 else 'were'} rendered already"
+            said = f"; {that} {'stays' if count == 1 else 'stay'} in {folder}" if folder else f"; {that} no longer count"
+        if revised.gone and (film := job.spec.settings.get("film")):
+            said += f"; the film keeps its name, {film}"
+        awaited = self.farm.awaited.get(job.id)
+        waiting = [each for each in map(self.farm.jobs.get, awaited.waiting if awaited is not None else ()) if each is not None]
+        if revised.gone and (names := sorted(each.spec.name for each in waiting if each.waits_by_frame)):
+            said += f"; what waits for such a frame in {some_of(names)} waits until all of this job is done"
+        return said
 
     def _rename(self, job: JobState, owned: tuple[Output, ...], now: Now, user: str) -> None:
         """Have all frames of *job* made again, as files of the names that it has now. Those of before stay where they are."""
@@ -116,11 +155,13 @@ class Editing:
     @staticmethod
     def _check_time(job: JobState, edit: Edit, revised: Revised, grows: bool) -> None:
         """Raise `Conflict` or `BadInput` where *job* stands so that the edit makes no sense."""
-        if grows and job.status in (JobStatus.FAILED, JobStatus.CANCELED):
+        if (grows or revised.gone) and job.status in (JobStatus.FAILED, JobStatus.CANCELED):
             raise Conflict(
-                f"The job {job.called} is {job.status}: queue it again first (`brender requeue {short_id(job.id)}`), and add "
-                "frames then"
+                f"The job {job.called} is {job.status}: queue it again first (`brender requeue {short_id(job.id)}`), and change "
+                "its frames then"
             )
+        if grows and any(sweep.what == "leave-out" for sweep in job.sweeps):
+            raise Conflict(f"Frames are being taken out of the job {job.called}: add others in a moment")
         if not (revised.pictures and edit.from_now_on):
             return
         if job.status in ENDED_JOB:
@@ -142,27 +183,15 @@ class Editing:
 
     def _stop(self, job: JobState, reason: str, now: Now) -> None:
         """Have what runs of *job* stop, and queue it again: that is no failure."""
-        farm = self.farm
-        stopped = [farm.attempts[each] for each in sorted(job.live) if not farm.attempts[each].canceling]
-        for attempt in stopped:
-            task = farm.tasks.get(attempt.task)
-            if task is not None and attempt.id in task.attempts:
-                task.attempts.remove(attempt.id)
-                if not task.attempts:
-                    task.queue_again()
-                    job.stopping.add(task.id)
-                    queue_again(farm, job, task)
-            attempt.cancel(reason)
-            attempt.sent = now.mono
-            farm.unanswered[attempt.id] = None
-        self._tell((attempt.worker, attempt.id) for attempt in stopped)
+        stopped = stop(self.farm, job, sorted(job.live), reason, now.mono)
+        self._tell(stopped)
         if stopped and job.status is JobStatus.ACTIVE:
             self.jobs.set_status(job, JobStatus.QUEUED, "", now)
 
-    def _tell(self, stopped: Iterable[tuple[str, str]]) -> None:
+    def _tell(self, stopped: Iterable[AttemptState]) -> None:
         by_worker: dict[str, list[str]] = {}
-        for worker, attempt in stopped:
-            by_worker.setdefault(worker, []).append(attempt)
+        for attempt in stopped:
+            by_worker.setdefault(attempt.worker, []).append(attempt.id)
         for worker, attempts in by_worker.items():
             self.farm.changed.add(worker)
             reason = self.farm.attempts[attempts[0]].canceling

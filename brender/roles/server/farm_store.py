@@ -21,6 +21,7 @@ from brender.model.addon import AddOn
 from brender.model.beginning import After
 from brender.model.errors import BadInput, BrenderError
 from brender.model.nodes import WorkerInfo
+from brender.model.ranges import Ranges
 from brender.model.status import ENDED_JOB
 from brender.model.text import job_in_words
 from brender.roles.server import restore
@@ -182,6 +183,10 @@ class FarmStore:
 
     def select_for_requeue(self, job: str, value: object) -> Selection:
         return restore.select_for_requeue(self.writer.tables, job, value)
+
+    def rendered_frames(self, job: str) -> Ranges:
+        """Return the frames of *job* of which something is rendered."""
+        return restore.rendered_frames(self.writer.tables, job)
 
     def job_id(self, named: str) -> str:
         """Return the id of the job *named* so. Raises `NotFound` or `BadInput`."""

@@ -222,6 +222,7 @@ class Jobs:
         if sweep.what == "requeue":
             queued = several_of(job.spec.settings, sweep.count, job.part_count)
             self.activity.note(now, "requeue", f"queued {queued} of {job.spec.name} again", job.id, sweep.user)
+        if sweep.what != "cancel":
             self.settle(job, now)
         self.farm.changed_jobs.add(job.id)
         self.farm.forget_if_over(job)
@@ -406,7 +407,8 @@ class Jobs:
         job.forget_queue()
         forget(self.farm, job)
         job.stand_waiting("")
-        job.sweeps = [Sweep("cancel")] if job.ended_tasks < job.planned else []
+        leaving = [sweep for sweep in job.sweeps if sweep.what == "leave-out"]
+        job.sweeps = leaving + ([Sweep("cancel")] if job.ended_tasks < job.planned else [])
         job.touch()
         self.farm.changed_jobs.add(job.id)
         self.farm.owners = {key: owner for key, owner in self.farm.owners.items() if owner != job.id}

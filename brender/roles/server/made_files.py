@@ -127,6 +127,7 @@ class MadeFiles:
         """Delete the job's logs and thumbnails: an attempt may have left one of each part of its task."""
         remove_tree(self._folder.root / "logs" / job)
         attempt, part, last = tables.Attempt, tables.Part, ""
+        was_edited = tables.Job.select().where((tables.Job.id == job) & (tables.Job.revision > 1)).exists()
         while True:
             query = attempt.select(attempt.id, attempt.task).where((attempt.job == job) & (attempt.id > last))
             rows = list(query.order_by(attempt.id).limit(_ATTEMPTS_A_READ).tuples())
@@ -137,6 +138,9 @@ class MadeFiles:
                 yield
                 for number in tasks.get(task, ()):
                     self._folder.thumbnail(id, number).unlink(missing_ok=True)
+                if was_edited:  # frames may have been taken out of it, of which nothing else is known any more
+                    for each in self._folder.thumbnail(id, 0).parent.glob(f"{id}-*.jpg"):
+                        each.unlink(missing_ok=True)
             if len(rows) < _ATTEMPTS_A_READ:
                 return
             last = rows[-1][0]

@@ -38,7 +38,7 @@ class Planning:
                 self._plan_tasks(job, range(job.planned, upto))
                 if job.held:  # all that it waits for may have ended already
                     release(self.farm, job)
-                    self.jobs.settle(job, now)
+                self.jobs.settle(job, now)
 
     def _short_ones(self) -> list[JobState]:
         """Return the jobs that run short. Only those that changed are looked at, and those that may run short since then."""
@@ -103,10 +103,13 @@ class Planning:
         self.jobs.settle(job, now)
 
     def _plan_tasks(self, job: JobState, numbers: Iterable[int]) -> None:
-        """Let the tasks *numbers* of *job* have rows. Hot path, watched by benchmarks.dispatch."""
+        """Let the tasks *numbers* of *job* have rows, but for those without frames. Hot path, watched by benchmarks.dispatch."""
         farm, spec, by_frame = self.farm, job.spec, job.waits_by_frame
         planned = [(number, job.type.task(spec, number).parts) for number in numbers]
+        job.pass_over(sum(not parts for _, parts in planned))
         for number, parts in planned:
+            if not parts:
+                continue
             waits = bool(job.graph.stage(number).after) or by_frame
             status = TaskStatus.WAITING if waits else TaskStatus.QUEUED
             task = farm.keep(TaskState(farm.next_task, job.id, number, [], status))

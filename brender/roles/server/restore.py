@@ -25,7 +25,7 @@ from brender.model.device_sign_in import DeviceSignIn, SignInAnswer
 from brender.model.errors import BadInput
 from brender.model.frames import parse_frames
 from brender.model.hooks import KINDS, Hook
-from brender.model.job import BAKE, FileFacts, Requirements
+from brender.model.job import BAKE, COPY, FILM, FileFacts, Requirements
 from brender.model.keys import KeyRole, Principal, Token
 from brender.model.nodes import read_series
 from brender.model.people import Role
@@ -148,10 +148,9 @@ def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     facts = _facts_of(farm, row)
     spec = job_spec(row, kind, facts)
     task = tables.Task
-    if row.status in ENDED_JOB and not row.sweeps:
-        ended = row.planned_tasks
-    else:
-        ended = task.select().where((task.job == row.id) & task.status.in_(ENDED_TASK)).count()
+    ended = row.planned_tasks
+    if row.status not in ENDED_JOB or row.sweeps:  # (tasks without frames have no rows)
+        ended -= task.select().where((task.job == row.id) & task.status.not_in(ENDED_TASK)).count()
     job = JobState(
         spec=spec,
         type=kind,
@@ -383,6 +382,15 @@ def select_for_requeue(tables: Tables, job: str, value: object) -> Selection:
     part = tables.Part
     ended = (part.job == job) & part.frame.in_(frames) & part.status.in_(ALL_ENDED)
     return Selection(ALL_ENDED, frames, is_empty=not part.select().where(ended).exists())
+
+
+def rendered_frames(tables: Tables, job: str) -> Ranges:
+    """Return the frames of *job* of which something is rendered, whatever is made of all frames left aside."""
+    part, found = tables.Part, Ranges()
+    done = (part.job == job) & (part.status == PartStatus.COMPLETED) & part.piece.not_in((FILM, BAKE, COPY))
+    for (frame,) in part.select(part.frame).where(done).order_by(part.frame).tuples().iterator():
+        found.add(frame)
+    return found
 
 
 def receipt(row: Any) -> dict[str, Any]:

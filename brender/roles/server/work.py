@@ -23,11 +23,13 @@ from brender.bus.messages import (
 from brender.farm.accounts import count_end, count_frame
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
+from brender.farm.left_out import has_only_such
 from brender.farm.nodes import WorkerState
 from brender.farm.stages import frame_done, queue_again, task_ended
 from brender.farm.tasks import AttemptState, TaskState
 from brender.farm.waiting import note_frame
 from brender.jobs.film import makes_film
+from brender.jobs.numbering import TAKEN_OUT
 from brender.jobs.pieces import is_piece
 from brender.model.causes import Cause, cause_named
 from brender.model.energy import Energy
@@ -178,6 +180,7 @@ class Work:
                 self._started(attempt, job, now)
             case PartDone():
                 self._part_done(report, attempt, job, now)
+                self._end_where_the_rest_is_gone(attempt, job, now)
             case Warned():
                 if MISSING_AT_WORKER in report.warning and not any(MISSING_AT_WORKER in each for each in job.warnings):
                     self.farm.happened("job-attention", now.wall, job, reason=report.warning)
@@ -325,9 +328,21 @@ class Work:
         self.activity.note(now, "drained", f"the worker {worker.info.name} is drained: it {why}", worker=worker_id)
         self.dispatch.recall(worker, now)
 
+    def _end_where_the_rest_is_gone(self, attempt: AttemptState, job: JobState, now: Now) -> None:
+        """Let *attempt* stop where all that it has left was taken out of *job*: its task is done."""
+        task = self._task_of(attempt) if job.spec.settings.get("numbered") else None
+        if task is not None and has_only_such(attempt, task):
+            task.attempts.remove(attempt.id)
+            attempt.supersede(TAKEN_OUT)
+            self._tell_superseded(attempt)
+            self._complete(task, job, now)
+
     def _supersede(self, attempt: AttemptState) -> None:
         """Let *attempt* stop, since another has finished its task."""
         attempt.supersede()
+        self._tell_superseded(attempt)
+
+    def _tell_superseded(self, attempt: AttemptState) -> None:
         self.farm.unanswered[attempt.id] = None
         worker = self.farm.workers[attempt.worker]
         self.emit(Send(worker.manager, Cancel(worker=attempt.worker, attempts=(attempt.id,), reason=attempt.canceling)))

@@ -1,0 +1,80 @@
+"""Frames that an edit takes out of a job: their parts go from the record, and tasks that have no others end. Pure.
+
+What is in memory is done at once (`leave_out`), so that nobody is given such a frame; the rest slice by slice
+(`brender.farm.sweeps`). The files of frames that were done stay where they are.
+"""
+
+from brender.farm.farm import Farm
+from brender.farm.jobs import JobState
+from brender.farm.stopping import stop
+from brender.farm.tasks import AttemptState, TaskState
+from brender.farm.waiting import note_left_out
+from brender.jobs.numbering import TAKEN_OUT, numbering_of
+from brender.model.status import ENDED_TASK, TaskStatus
+
+
+def stages_of_frames(job: JobState) -> tuple[str, ...]:
+    """Return the names of the stages of *job* that frames can be taken out of."""
+    return tuple(stage.name for stage in job.graph if stage.of_frames)
+
+
+def leave_out(farm: Farm, job: JobState, mono: float) -> list[AttemptState]:
+    """Take what is no longer among the frames of *job* out of its tasks in memory, at *mono*. Return the attempts that are to be
+    stopped: those that render such a frame, or have no other, and those that make something of all frames."""
+    kept, graph, touched = numbering_of(job.spec.settings).kept, job.graph, frozenset(stages_of_frames(job))
+    tasks = [farm.tasks[each] for each in sorted(job.tasks)]
+    cut = [task for task in tasks if graph.stage(task.number).of_frames and any(each.frame not in kept for each in task.parts)]
+    ending = [attempt for task in cut for attempt in task.attempts if not _goes_on(farm.attempts[attempt], task, kept)]
+    ending += [attempt for task in tasks if graph.is_remade(graph.place(task.number), touched) for attempt in task.attempts]
+    stopped = stop(farm, job, ending, TAKEN_OUT, mono)
+    resting = [task for task in cut if not task.attempts]
+    job.take_out(*(each.id for each in resting if all(part.done or part.frame not in kept for part in each.parts)))
+    for task in cut:
+        cut_task(farm, job, task, kept)
+    farm.changed_jobs.add(job.id)
+    return stopped
+
+
+def _goes_on(attempt: AttemptState, task: TaskState, kept: frozenset[int]) -> bool:
+    """Return whether *attempt* at *task* renders a frame that is still of the job, as far as the server knows: then nothing of
+    what it has done is lost."""
+    first = next((part for part in task.parts if not part.done and attempt.has_to_do(part)), None)
+    return attempt.started and first is not None and first.frame in kept
+
+
+def cut_task(farm: Farm, job: JobState, task: TaskState, kept: frozenset[int]) -> None:
+    """Take the parts of *task* out of it, and out of the record, whose frames are not among those *kept*. It ends where it has
+    nothing left to do."""
+    gone = [part for part in task.parts if part.frame not in kept]
+    if not gone:
+        return
+    ended, failed = task.status in ENDED_TASK, task.status is TaskStatus.FAILED
+    if ended:
+        job.uncount_ended_task(failed, sum(part.is_given_up for part in task.parts))
+    note_left_out(farm, job, task, gone)
+    job.dependencies.forget(task.number, gone)
+    for part in gone:
+        if part.done:
+            job.uncount_part(task.number, part)
+        job.measured.pop(part.frame, None)
+        job.pieces.pop(part.frame, None)
+        farm.ledger.drop("part", part.id)
+    task.parts = [part for part in task.parts if part.frame in kept]
+    reason = "" if task.parts else TAKEN_OUT
+    if ended:
+        if task.is_done and task.status is not TaskStatus.COMPLETED:
+            task.requeue()
+            task.complete(reason)
+        elif reason:
+            task.explain(reason)
+        job.count_ended_task(task.status is TaskStatus.FAILED, sum(part.is_given_up for part in task.parts))
+    elif task.is_done and not task.attempts:
+        if task.status is TaskStatus.WAITING:
+            task.release()
+        task.complete(reason)
+        farm.drop(job, task)
+
+
+def has_only_such(attempt: AttemptState, task: TaskState) -> bool:
+    """Return whether all that *attempt* at *task* still has to do was taken out of the job, and the task is done."""
+    return task.is_done and not (attempt.parts or set()) <= {part.id for part in task.parts}

@@ -1,0 +1,164 @@
+"""A job is edited so that it has fewer frames, or others: what is still of it stays, and what is not counts no more."""
+
+from typing import Any
+
+import pytest
+
+from brender.bus.messages import Sorry
+from brender.jobs.numbering import numbering_of
+from tests.test_edits import edit, stop
+from tests.world import World, animation, farm_of_two
+
+
+@pytest.fixture
+def world() -> World:
+    return farm_of_two()
+
+
+def frames_of(world: World, job: str) -> list[int]:
+    return sorted(row["frame"] for row in world.ask("parts", job=job))
+
+
+def check_completed(world: World, job: str, frames: list[int]) -> None:
+    """*job* has completed exactly *frames*, in memory and after a restart."""
+    record = world.ask("job", id=job)
+    found = record["status"], record["completed_parts"], record["part_count"], record["failures"]
+    assert found == ("completed", len(frames), len(frames), 0)
+    assert frames_of(world, job) == frames and world.server.dispatch.audit() == []
+    world.start_server()
+    assert world.status(job) == "completed"
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_frames_that_are_taken_out_go_wherever_they_stand(world: World, restart: bool) -> None:
+    world.sweep_size = 1
+    world.start_server()
+    job = world.submit(animation("1-9", chunk=1))["id"]
+    world.run(3.0)
+    (gone,), (done,) = world.finish("one"), world.finish("two")
+    running, stopped = (stub.running.parts[0].frame for stub in world.workers.values() if stub.running is not None)
+    left = sorted({done, running, 9})
+    edit(world, job, settings={"frames": ",".join(map(str, left))})
+    if restart:
+        world.start_server()
+    stop(world)
+    record = world.ask("job", id=job)
+    assert f"; 1 frame that was rendered already stays in {record['output']}" in record["revisions"][-1]["said"]
+    rendered = set(world.finish_everything())
+    assert rendered >= {running, 9} and rendered <= {*left}, f"{running} was rendered, and goes on; {gone} and {stopped} are out"
+    check_completed(world, job, left)
+    outcomes = {row["outcome"] for row in world.ask("attempts", job=job)}
+    assert "canceled" in outcomes and "failed" not in outcomes
+    assert world.ask("job", id=job)["machine_seconds"] >= 4.0, "what was rendered took its time"
+
+
+def test_frames_come_and_go_in_one_edit_and_come_back(world: World) -> None:
+    job = world.submit(animation("1-100"))["id"]
+    world.finish("one")
+    edit(world, job, settings={"frames": "1-20x2,101-103"})
+    stop(world)
+    world.finish_everything()
+    check_completed(world, job, [*range(1, 20, 2), 101, 102, 103])
+    edit(world, job, settings={"frames": "1-4"})
+    assert world.status(job) == "queued"
+    assert set(world.finish_everything()) == {2, 4}
+    check_completed(world, job, [1, 2, 3, 4])
+    assert world.ask("job", id=job)["settings"]["frames"] == "1-4"
+
+
+@pytest.mark.parametrize("order", ["backward", "preview"])
+def test_frames_are_added_in_any_order_and_after_a_task_that_is_not_full(world: World, order: str) -> None:
+    job = world.submit(animation("1-5", chunk=2, order=order))["id"]
+    world.finish("one")
+    edit(world, job, settings={"frames": "1-8"})
+    world.finish_everything()
+    check_completed(world, job, list(range(1, 9)))
+
+
+def test_a_task_of_several_frames_is_cut_and_what_it_renders_goes_on(world: World) -> None:
+    job = world.submit(animation("1-8", chunk=4))["id"]
+    world.run(2.0)
+    before = world.workers["one"].running
+    assert world.finish_part("one") == 1
+    edit(world, job, settings={"frames": "1-3"})
+    assert world.workers["one"].running is before, "frame 2 is still of the job"
+    world.finish_part("one")
+    world.finish_part("one")
+    world.run(1.0)
+    stub = world.workers["one"]
+    assert before is not None and before.attempt in stub.stopped, "frame 4 is not"
+    stop(world)
+    world.run(1.0)
+    check_completed(world, job, [1, 2, 3])
+    assert {row["outcome"] for row in world.ask("attempts", job=job)} == {"superseded", "canceled"}
+
+
+def test_what_is_given_up_counts_no_more_once_its_frames_are_gone(world: World) -> None:
+    job = world.submit(animation("1-4", chunk=2))["id"]
+    world.run(1.0)
+    for _ in range(20):
+        for name, stub in world.workers.items():
+            if stub.running is not None and stub.running.parts[0].frame == 1:
+                world.end(name, reason="no such camera")
+            elif stub.running is not None:
+                world.finish(name)
+        world.run(20.0)
+        if world.status(job) == "failed":
+            break
+    assert world.status(job) == "failed"
+    told = edit(world, job, settings={"frames": "3-4"})
+    assert isinstance(told, Sorry) and f"`brender requeue {job[:8]}`" in told.message
+    world.act("requeue", job)
+    edit(world, job, settings={"frames": "3-4"})
+    stop(world)
+    world.run(2.0)
+    record = world.ask("job", id=job)
+    assert (record["status"], record["completed_parts"], record["given_up_parts"]) == ("completed", 2, 0)
+
+
+@pytest.mark.parametrize("more", [{"denoise_after": True}, {"copy_to": "/delivery"}, {"film": "shot.mp4"}])
+@pytest.mark.parametrize("done", [False, True])
+def test_what_is_made_of_frames_is_made_of_those_that_are_left(world: World, more: dict[str, Any], done: bool) -> None:
+    job = world.submit(animation("1-4", chunk=1, **more))["id"]
+    assert world.finish("one") == [1]
+    if done:
+        world.finish_everything()
+        assert world.status(job) == "completed"
+    edit(world, job, settings={"frames": "2-3"})
+    stop(world)
+    again = world.finish_everything()
+    assert bool(again) is (not done or "film" in more), "a film is made again"
+    spec = world.ask("job", id=job)
+    assert spec["status"] == "completed" and spec["completed_parts"] == spec["part_count"] == (3 if "film" in more else 4)
+    if "film" in more:
+        assert "the film keeps its name, shot.mp4" in spec["revisions"][-1]["said"]
+
+
+def test_a_frame_that_waits_for_one_that_is_gone_waits_for_all_of_the_other_job(world: World) -> None:
+    first = world.submit(animation("1-4", chunk=1))["id"]
+    second = world.submit(animation("1-4", chunk=1, name="comp", output="/comp"))["id"]
+    world.act("when", second, {"after": [{"job": first, "by_frame": True}]})
+    assert world.finish("one") == [1]
+    edit(world, first, settings={"frames": "1-3"})
+    said = world.ask("job", id=first)["revisions"][-1]["said"]
+    assert "in comp waits until all of this job is done" in said
+    stop(world)
+    world.finish_everything()
+    assert world.status(first) == world.status(second) == "completed"
+
+
+def test_nothing_is_added_while_frames_are_still_taken_out(world: World) -> None:
+    world.sweep_size = 1
+    world.start_server()
+    job = world.submit(animation("1-30", chunk=1))["id"]
+    edit(world, job, settings={"frames": "1-3"})
+    assert world.server.farm.jobs[job].sweeps
+    told = edit(world, job, settings={"frames": "1-5"})
+    assert isinstance(told, Sorry) and "in a moment" in told.message
+
+
+def test_tasks_are_numbered_by_all_frames_that_the_job_ever_had() -> None:
+    settings = {"frames": "2-3,5", "numbered": "1-4;5-6;3", "order": "forward", "chunk": 2}
+    numbering = numbering_of(settings)
+    assert [numbering.of_task(index) for index in range(numbering.task_count)] == [(2,), (), (5,), (3,)]
+    assert (numbering.empty, numbering.bounds, numbering.frames) == (1, (1, 6), (2, 3, 5))
