@@ -1,5 +1,7 @@
 """Builds the documentation into the package, where `brender docs` opens it and dashboards serve it: ``python docs/build.py``.
 
+``python docs/build.py --links`` asks each address outside that the pages name, and builds nothing.
+
 A release is built after this, so that its wheel has the pages. Warnings are errors.
 """
 
@@ -8,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -43,6 +46,15 @@ def _without_scripts(page: str, into: Path, depth: int) -> str:
     return _SCRIPT.sub(apart, page)
 
 
+def check_links() -> int:
+    """Ask each address outside that the pages name, by Sphinx's linkcheck, which needs a network; return its exit code: 0 where
+    all answered."""
+    with tempfile.TemporaryDirectory() as into:
+        return subprocess.run([sys.executable, "-m", "sphinx", "-b", "linkcheck", "-q", HERE, into], cwd=HERE.parent).returncode
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--links"]:
+        sys.exit(check_links())
     build(INTO)
     print(f"{INTO} has the documentation: brender docs")

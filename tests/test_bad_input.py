@@ -179,7 +179,7 @@ def test_a_data_folder_that_cannot_be_used(capsys: pytest.CaptureFixture[str], t
     [
         ("[server]\nlisen = '127.0.0.1'", r"\[server\] has no setting 'lisen'; did you mean 'listen'"),
         ("[serve]\nlisten = '127.0.0.1'", r"nobody knows the table \[serve\]; did you mean 'server'"),
-        ("[restore]\nas-it-is = true", r"\[restore\] as-it-is cannot stand in a file: whoever wants it says so each time"),
+        ("[restore]\nas-it-is = true", r"\[restore\] as-it-is cannot stand in a file: give it on the command line each time"),
         ("colour = 1", "nobody knows the setting 'colour'"),
         ("server = 1", r"'server' must be a table, \[server\]"),
         ("[server\n", "is no TOML"),

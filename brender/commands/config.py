@@ -128,7 +128,7 @@ def check_config(content: dict[str, Any], path: Path) -> None:
                 raise BadInput(f"{path}: [{key}] has no setting {name!r}{_hint(name, _shown_settings(key))}")
             parameter = names[name.replace("-", "_")]
             if parameter in EACH_TIME:
-                raise BadInput(f"{path}: [{key}] {name} cannot stand in a file: whoever wants it says so each time")
+                raise BadInput(f"{path}: [{key}] {name} cannot stand in a file: give it on the command line each time")
             _check_kind(key, parameter, said, f"{path}: [{key}] {name}")
     try:
         read_farm_tables(content)
