@@ -18,7 +18,7 @@ import pytest
 from brender import __version__
 from brender.blender_addon import brender_farm
 from brender.blender_addon.brender_farm.client import Away, Farm, FarmError, checked_address, is_own_machine
-from brender.blender_addon.brender_farm.fetching import Arriving, held
+from brender.blender_addon.brender_farm.fetching import Arriving, folder_names, held
 from brender.blender_addon.brender_farm.sending import bring, check_missing, is_there, is_used, outlook, outlook_of_all
 from brender.blender_addon.build import addon_zip
 from brender.commands.localfarm import FarmPlan, LocalFarm
@@ -328,12 +328,21 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
     assert refused.keys() <= said.keys()
     assert found["jobs after refusals"] == 0
     assert found["outlook"][0].startswith("3 frames") and found["forecast"][0][0].startswith("3 frames")
-    assert found["kept"] == [2] and "No farm answers" in found["away"][0] and found["away"][1:] == [True, [2]]
-    kept = [["scene one, Scene", "completed", 2], ["scene one, Other", "completed", 1]]
-    assert found["jobs"] == [*kept, ["scene one", "completed", 1], ["scene one", "completed", 2]]
+    assert found["kept"] == [3] and "No farm answers" in found["away"][0] and found["away"][1:] == [True, [3]]
+    kept = [["scene one, Scene", "completed", 2]]
+    kept += [[f"scene one, Other, {side}", "completed", 1] for side in ("Left", "Right")]
+    assert sorted(found["jobs"]) == sorted([*kept, ["scene one", "completed", 1], ["scene one", "completed", 2]])
+    assert found["jobs"][-2:] == [["scene one", "completed", 1], ["scene one", "completed", 2]]
+    assert sorted(found["folders"]) == ["/frames/Other/Left", "/frames/Other/Right", "/frames/Scene"]
+    assert found["layers"] == {"Left": [True, False], "Right": [False, True]}, "each job renders its own layer alone"
     assert found["test frame"] == [96, 54] and found["loaded"] == ["SEQUENCE", True]
     assert found["strip"] == ["IMAGE", 2, 2, True, True]
     slot, difference = found["render result"]
     assert slot.startswith("scene one ") and slot.endswith(", frame 1") and difference < 2.5
     assert found["scene after"] == [True, True, ["ViewLayer"]]
+    assert found["revoked"], "who signs out leaves no token that is good"
     assert found["left"] == []
+
+
+def test_folders_of_layers_differ_on_every_platform() -> None:
+    assert folder_names(["Fog/far", "Fog_far", "fog_FAR", ".."]) == ["Fog_far", "Fog_far 2", "fog_FAR 3", "frames"]

@@ -129,3 +129,20 @@ def held(frames, wanted):
 def safe_name(name):
     """Return *name* as a file may be called everywhere."""
     return re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).strip(". ") or "frames"
+
+
+def folder_names(names):
+    """Return for each of *names* that of a folder, which differs from the others on every platform.
+
+    >>> folder_names(["Fog/far", "Fog_far", "fog_FAR"])
+    ['Fog_far', 'Fog_far 2', 'fog_FAR 3']
+    """
+    found, taken = [], set()
+    for each in map(safe_name, names):
+        number, name = 1, each
+        while name.lower() in taken:
+            number += 1
+            name = f"{each} {number}"
+        taken.add(name.lower())
+        found.append(name)
+    return found

@@ -5,6 +5,7 @@ import bpy
 
 from . import state
 from .client import FarmError
+from .fetching import folder_names
 
 _YES, _NO = {"yes", "true", "on", "1"}, {"no", "false", "off", "0"}
 PRIORITIES = [("25", "Low", ""), ("50", "Normal", ""), ("75", "High", ""), ("100", "Rush", "")]
@@ -141,22 +142,30 @@ def settings_of(scene):
 
 def jobs_of(context, name):
     """Return what the file *name* is to be submitted as: a job for each ticked scene, or for the scene of *context*, and for each
-    of its view layers where that is asked for. Raises `FarmError`."""
-    made = []
-    for scene in chosen_scenes(context):
+    of its view layers where that is asked for. Those that would share a folder get one each in it. Raises `FarmError`."""
+    made, scenes = [], chosen_scenes(context)
+    outputs = [scene.brender.output.strip() for scene in scenes]
+    for scene, folder in zip(scenes, folder_names(each.name for each in scenes), strict=True):
         check_camera(scene)
         fill(scene)
-        job = job_of(scene, name, scene != context.scene or len(chosen_scenes(context)) > 1)
+        job = job_of(scene, name, scene != context.scene or len(scenes) > 1)
+        if outputs.count(job["output"]) > 1:
+            job["output"] = _inside(job["output"], folder)
         layers = [each.name for each in scene.view_layers if each.use] if scene.brender.each_layer else []
         if len(layers) < 2:
             made.append(job)
             continue
         if not any(each["name"] == "view_layers" for each in state.kind(job["job_type"])["settings"]):
             raise FarmError(f"{job['job_type']} renders all view layers together: untick One job for each view layer")
-        for layer in layers:
+        for layer, its_folder in zip(layers, folder_names(layers), strict=True):
             own = {"name": f"{job['name']}, {layer}", "settings": job["settings"] | {"view_layers": [layer]}}
-            made.append(job | own | ({"output": f"{job['output'].rstrip('/')}/{layer}"} if job["output"] else {}))
+            made.append(job | own | {"output": _inside(job["output"], its_folder)})
     return made
+
+
+def _inside(output, folder):
+    """Return *folder* in the folder *output*; "" where the farm keeps the frames."""
+    return f"{output.rstrip('/')}/{folder}" if output else ""
 
 
 def chosen_scenes(context):
