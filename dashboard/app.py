@@ -186,7 +186,8 @@ def _explain(app: Flask) -> None:
         messages = {404: "There is no such page", 405: "That cannot be done here", 413: "That is too much at once"}
         # Where a sentence of our own was given, it says more.
         own = error.description if error.description != type(error).description else None
-        told = _told(own or messages.get(status, error.description or error.name), str(status), status)
+        code = getattr(error, "said_code", str(status))
+        told = _told(own or messages.get(status, error.description or error.name), code, status)
         told.headers.update({name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")})
         return told
 

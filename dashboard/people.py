@@ -12,18 +12,19 @@ from typing import Any
 from flask import Blueprint, Flask, Request, current_app, redirect, render_template, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from flask_wtf import FlaskForm
-from werkzeug.exceptions import Forbidden, HTTPException, TooManyRequests, Unauthorized
+from werkzeug.exceptions import Forbidden, HTTPException, TooManyRequests
 from werkzeug.security import check_password_hash, generate_password_hash
 from werkzeug.wrappers import Response
 from wtforms import BooleanField, PasswordField, StringField
 from wtforms.validators import DataRequired, EqualTo, Length
 
-from brender.model.device_sign_in import INTERVAL_SECONDS, token_digest
+from brender.model.device_sign_in import INTERVAL_SECONDS
 from brender.model.errors import BrenderError
 from brender.model.errors import Forbidden as NotAllowed
 from brender.model.pace import Pace
 from brender.model.people import PASSWORD_LEAST, Role
 from brender.model.rights import Actor, Scope, may, rights_of, why_not
+from dashboard.api_tokens import owner_of
 from dashboard.farm import farm
 from dashboard.proxies import origin
 
@@ -158,12 +159,7 @@ def _from_request(request: Request) -> User | None:
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not secret:
         return None
-    digest = token_digest(secret.strip())
-    with farm().reader.record() as record:
-        token = record.tables.ApiToken.get_or_none(digest=digest)
-    if token is None or token.revoked is not None or (token.expires is not None and token.expires < time.time()):
-        raise Unauthorized("This token is not good (any more): make a new one on the page of your account")
-    return _user(token.user)
+    return _user(owner_of(secret.strip()))
 
 
 @manager.unauthorized_handler  # type: ignore[untyped-decorator]

@@ -120,6 +120,31 @@ def confirm(page):
     post(page.split("?")[0], shown, code=page.split("code=")[1], allow="y")
 
 
+def two_sides(other):
+    """Let *other* have a view layer with a cube on the left alone, and one with a cube on the right alone."""
+    mesh = bpy.data.objects["Cube"].data
+    for number, side in enumerate(("Left", "Right")):
+        collection = bpy.data.collections.new(side)
+        cube = bpy.data.objects.new(side, mesh)
+        cube.location = (5 * number - 2.5, 5 * number - 2.5, 0)
+        collection.objects.link(cube)
+        other.collection.children.link(collection)
+    other.view_layers[0].name = "Left"
+    other.view_layers.new("Right")
+    for layer in other.view_layers:
+        next(each for each in layer.layer_collection.children if each.name != layer.name).exclude = True
+    other.render.film_transparent = other.brender.each_layer = True
+    other.render.image_settings.file_format, other.render.image_settings.color_mode = "PNG", "RGBA"
+
+
+def covered(image):
+    """Return whether the left and the right half of *image* have anything in them."""
+    width, height = image.size
+    alpha = list(image.pixels)[3::4]
+    rows = [alpha[row * width : (row + 1) * width] for row in range(height)]
+    return [any(any(row[half]) for row in rows) for half in (slice(None, width // 2), slice(width // 2, None))]
+
+
 def pixels(path):
     """Return the numbers in the file at *path*, as they stand there."""
     image = bpy.data.images.load(path)
@@ -194,7 +219,10 @@ other = bpy.data.scenes.new("Other")
 other.camera = camera
 other.collection.objects.link(camera)
 other.render.engine, other.render.resolution_percentage, other.frame_end = "BLENDER_WORKBENCH", 5, 1
+two_sides(other)
 scene.brender.is_chosen = other.brender.is_chosen = True
+scene.brender.output = other.brender.output = f"{GIVEN['folder']}/frames"
+TOLD["folders"] = [each["output"].removeprefix(GIVEN["folder"]) for each in parts.form.jobs_of(bpy.context, "x")]
 attempt("farm away", "submit")
 TOLD["kept"] = [len(entry.jobs) for entry in parts.state.waiting]
 bpy.ops.preferences.addon_disable(module=module)
@@ -206,11 +234,16 @@ TOLD["away"] = [parts.state.problem, len(parts.state.kinds) > 0, [len(entry.jobs
 gate.open()
 parts.state.send_now = True
 tick_until(lambda: parts.state.jobs and not parts.state.waiting and not parts.state.sending)
-tick_until(lambda: len(parts.state.jobs) == 4)
+tick_until(lambda: len(parts.state.jobs) == 5)
 bpy.ops.brender.load(job=parts.state.jobs[0]["id"])
 bpy.ops.brender.load(job=next(each["id"] for each in parts.state.jobs if each["units"] == 2), target="SEQUENCER")
 tick_until(lambda: not parts.state.followed and all(each["status"] == "completed" for each in parts.state.jobs))
 TOLD["jobs"] = [[each["name"], each["status"], each["units_done"]] for each in parts.state.jobs]
+TOLD["layers"] = {}
+for side in ("Left", "Right"):
+    name = f"scene one, Other, {side}"
+    attempt(f"load {side}", "load", job=next(each["id"] for each in parts.state.jobs if each["name"] == name))
+    TOLD["layers"][side] = covered(bpy.data.images[name])
 attempt("load", "load", job=parts.state.jobs[-1]["id"])
 loaded = bpy.data.images["scene one"]
 TOLD["loaded"] = [loaded.source, os.path.exists(bpy.path.abspath(loaded.filepath))]
@@ -234,7 +267,14 @@ attempt("not rendered", "to_render_result", job=shot)
 scene.frame_current = frame
 attempt("pause what is done", "act", job=parts.state.jobs[-1]["id"], action="pause")
 
+with open(kept, encoding="utf-8") as file:
+    token = json.load(file)[through]
 attempt("forget", "forget_token")
+try:
+    parts.client.Farm(through, token).ask("/me")
+    TOLD["revoked"] = False
+except parts.client.SignedOut:
+    TOLD["revoked"] = True
 attempt("forgotten", "submit")
 bpy.ops.preferences.addon_disable(module=module)
 TOLD["left"] = sorted(types() - before) + ["a property of scenes"] * hasattr(bpy.types.Scene, "brender")

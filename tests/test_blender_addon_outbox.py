@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from brender.blender_addon.brender_farm import outbox
-from brender.blender_addon.brender_farm.client import Away, Canceled, Farm, FarmError
-from brender.blender_addon.brender_farm.signing_in import sign_in
+from brender.blender_addon.brender_farm.client import Away, Canceled, Farm, FarmError, SignedOut
+from brender.blender_addon.brender_farm.signing_in import sign_in, sign_out
 
 JOBS = [{"name": "shot, a", "settings": {}}, {"name": "shot, b", "settings": {}}]
 
@@ -31,7 +31,7 @@ class Answering(Farm):
             "/inspect": [{"missing": []}],
             "/estimate": [{}],
             "/jobs": [{"name": "shot"}],
-        } | {f"/{name.replace('_', '/')}": list(each) for name, each in answers.items()}
+        } | {f"/{name.replace('_', '/').replace('sign/out', 'sign-out')}": list(each) for name, each in answers.items()}
         self.asked: list[tuple[str, Any]] = []
 
     def ask(self, path: str, body: Any = None) -> Any:
@@ -164,3 +164,17 @@ def test_signing_in_is_stopped() -> None:
     farm = Answering(device_code=[CODES], device_token=[PENDING])
     with pytest.raises(Canceled, match="not signed in"):
         sign_in(farm, "x", quiet, lambda page: farm.stop(), lambda seconds: None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "left"),
+    [
+        ({"id": "a"}, ""),
+        (SignedOut("expired", "401"), ""),
+        (Away("gone"), "revoke it on the page"),
+        (FarmError("There is no such page", "404"), "older than this add-on"),
+    ],
+)
+def test_who_signs_out_hears_only_of_a_token_that_is_good_still(answer: Any, left: str) -> None:
+    said = sign_out(farm := Answering(me_sign_out=[answer]))
+    assert (left in said if left else said == "") and farm.bodies("/me/sign-out") == [{}]

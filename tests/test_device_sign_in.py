@@ -20,7 +20,8 @@ from tests.world import World
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What time it is for the dashboard: that of the server in the tests' world."""
     now = SimpleNamespace(wall=1_700_000_000.0)
-    monkeypatch.setattr("dashboard.device_sign_in.time", SimpleNamespace(time=lambda: now.wall))
+    for module in ("device_sign_in", "api_tokens"):
+        monkeypatch.setattr(f"dashboard.{module}.time", SimpleNamespace(time=lambda: now.wall))
     return now
 
 
@@ -62,6 +63,39 @@ def test_a_program_gets_a_token_of_the_one_who_confirms_its_code(app: Flask, pro
     headers = {"Authorization": f"Bearer {told['access_token']}"}
     assert program.app.get("/api/v1/me", headers=headers).json["name"] == "anna"
     assert [each["name"] for each in anna.get("/api/v1/tokens").json] == ["Blender on fred"]
+
+
+def signed_in(app: Flask, program: Browser) -> dict[str, str]:
+    """Sign *program* in as anna; return the headers by which it shows its token."""
+    codes = asked(program)
+    answered(Browser(app, "anna"), codes["user_code"])
+    return {"Authorization": f"Bearer {polled(program, codes).json['access_token']}"}
+
+
+def test_a_program_stays_signed_in_as_long_as_it_is_used(
+    app: Flask, program: Browser, clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = signed_in(app, program)
+    good_until = 0.0
+    for _ in range(3):
+        assert program.app.get("/api/v1/me", headers=shown).status_code == 200
+        (token,) = Browser(app, "anna").get("/api/v1/tokens").json
+        assert token["expires"] == token["used"] + 90 * 86400 > good_until
+        good_until = token["expires"]
+        clock.wall += 80 * 86400
+        monkeypatch.setattr(World, "epoch", clock.wall)
+    clock.wall += 11 * 86400
+    refused = program.app.get("/api/v1/me", headers=shown)
+    assert (refused.status_code, refused.json["code"]) == (401, "token-expired")
+
+
+def test_a_program_signs_itself_out_and_no_other(app: Flask, program: Browser) -> None:
+    first, second = signed_in(app, program), signed_in(app, program)
+    assert program.app.post("/api/v1/me/sign-out", headers=first).status_code == 200
+    assert [program.app.get("/api/v1/me", headers=each).status_code for each in (first, second)] == [401, 200]
+    assert program.app.post("/api/v1/me/sign-out", headers=first).status_code == 401
+    anna = Browser(app, "anna")
+    assert anna.post("/api/v1/me/sign-out").status_code == 400, "a session is ended elsewhere"
 
 
 def test_a_code_is_good_once_and_a_declined_one_never(app: Flask, program: Browser) -> None:

@@ -39,7 +39,7 @@ JSON = [
     for method, operation in each.items()
     if "application/json" in operation["responses"]["200"]["content"]
 ]
-#: Those of them that need a running server, a picture or a .blend (test_dashboard, test_people,
+#: Those of them that need a running server, a picture or a .blend (test_dashboard, test_people, test_device_sign_in,
 #: test_submitting).
 TRIED_ELSEWHERE = {
     *(("get", "/keys"), ("delete", "/keys/{id}"), ("post", "/join-tokens")),
@@ -50,7 +50,7 @@ TRIED_ELSEWHERE = {
         ("post", "/inspect"),
         ("post", "/uploads"),
     ),
-    *(("post", "/uploads/offer"), ("post", "/device/code"), ("post", "/device/token")),
+    *(("post", "/uploads/offer"), ("post", "/device/code"), ("post", "/device/token"), ("post", "/me/sign-out")),
 }
 #: What may be empty in the answers of a farm that works.
 MAY_BE_EMPTY = {"sweeps", "further_files", "warnings", "programs", "folders", "readable", "extra_tags", "failed_in_row", "stuck"}

@@ -34,7 +34,7 @@ _ALL: dict[str, str] = {
     KeyRole.WORKER: f"{_OF_BOTH} beat",
     KeyRole.MANAGER: f"{_OF_BOTH} beats joined left",
     KeyRole.MONITOR: "enrol",
-    KeyRole.DASHBOARD: "ask offer blobpiece framewanted enrol make-first-admin ask-sign-in",
+    KeyRole.DASHBOARD: "ask offer blobpiece framewanted enrol make-first-admin use-api-token ask-sign-in",
     "admin": f"ask accounts look submit {_JOBS} {_NODES} {_ACCOUNT} offer blobpiece framewanted enrol set-project set-path "
     "unset-path set-weight set-half-life set-limit set-pool rush add-addon remove-addon "
     "subscribe-webhook subscribe-program hooks test-hook "

@@ -169,7 +169,9 @@ class WorkerStub:
 
 
 class World:
-    """One server, managers and workers by name. ``now`` is the virtual time in seconds."""
+    """One server, managers and workers by name. ``now`` is the virtual time in seconds, since the ``epoch``."""
+
+    epoch = 1_700_000_000.0
 
     def __init__(self, policy: Policy | None = None, database: Database | None = None) -> None:
         self.policy = policy or Policy()
@@ -388,7 +390,7 @@ class World:
             self.round.tick()
 
     def _at(self) -> Now:
-        return Now(self.now, 1_700_000_000.0 + self.now)
+        return Now(self.now, self.epoch + self.now)
 
     # --- what leads out of the server's rounds (`Links`) ----------------------------------------------------------------
 

@@ -150,8 +150,8 @@ def list_api_tokens(data: Path, config: Path | None, verbose: bool, server: str 
         print_json(rows)
         return
     print_table(
-        ("ID", "NAME", "USER", "CREATED", "EXPIRES"),
-        [(row["id"], row["name"], row["user"], when(row["created"]), when(row["expires"])) for row in rows],
+        ("ID", "NAME", "USER", "CREATED", "LAST USED", "EXPIRES"),
+        [(row["id"], row["name"], row["user"], *(when(row[each]) for each in ("created", "used", "expires"))) for row in rows],
         empty="There are no tokens of programs. `brender api-token make NAME --user USER` makes one",
     )
 

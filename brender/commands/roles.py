@@ -135,6 +135,14 @@ _link_files = click.option(
     help="How many of them are kept, the newest ones.",
 )
 @click.option(
+    "--sign-in-days",
+    type=click.FloatRange(0, 36_500),
+    default=Policy.sign_in_days,
+    show_default=True,
+    metavar="DAYS",
+    help="How long a program that was signed in by a code, such as Blender, stays so without being used; 0: for ever.",
+)
+@click.option(
     "--hook-program",
     "hook_programs",
     multiple=True,
@@ -210,6 +218,7 @@ def server(
     backup_every: float,
     backups: Path | None,
     keep_backups: int,
+    sign_in_days: float,
     hook_programs: tuple[Path, ...],
     drain_after: int,
     power_sleep: str,
@@ -237,6 +246,7 @@ def server(
     policy = replace(
         _policy(lease),
         only_job=only_job,
+        sign_in_days=sign_in_days,
         hook_programs=tuple(map(str, hook_programs)),
         drain_after=drain_after,
         power=PowerPlan(

@@ -93,6 +93,8 @@ class Farm:
     next_order: int = 1
     api_tokens: dict[str, str] = field(default_factory=dict)
     """The users of the API's tokens."""
+    token_days: dict[str, float] = field(default_factory=dict)
+    """For how many days a use renews a token: of those that were made by a code."""
     device_sign_ins: dict[str, DeviceSignIn] = field(default_factory=dict)
     """Programs that wait to be let in, and did of late, by the digests of their codes."""
     subscriptions: dict[str, str] = field(default_factory=dict)

@@ -127,6 +127,7 @@ TABLE: dict[str, Entry] = {
     "manage create-api-token": _entry("make tokens for programs", all=(_ADMIN,), own=(_VIEWER, _ARTIST, _WRANGLER)),
     "manage revoke-api-token": _entry("revoke tokens of programs", all=(_ADMIN,), own=(_VIEWER, _ARTIST, _WRANGLER)),
     "manage api-tokens": _entry("see tokens of programs", all=(_ADMIN,), own=(_VIEWER, _ARTIST, _WRANGLER)),
+    "manage use-api-token": _entry("say that tokens of programs are in use", all=(_DASHBOARD,)),
     "manage ask-sign-in": _entry("have programs wait to be signed in", all=(_DASHBOARD,)),
     "manage answer-sign-in": _entry("let programs sign in as oneself", own=(_VIEWER, _ARTIST, _WRANGLER, Role.ADMIN)),
     "manage set-preset": _entry("keep presets", all=(_ADMIN,), own=(_ARTIST, _WRANGLER)),

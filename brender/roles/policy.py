@@ -73,6 +73,8 @@ class Policy:
     """One row of statistics covers this long."""
     stats_keep: float = 7 * 86400.0
     """Statistics are kept for so long."""
+    sign_in_days: float = 90.0
+    """A program that was signed in by a code is signed out when it was not used for so many days; 0: never."""
     activity_keep: float = 365 * 86400.0
     """The activity log is kept for so long."""
 

@@ -484,7 +484,8 @@ def make_tables(database: Database) -> Tables:
         change = BigIntegerField(default=0)
 
     class ApiToken(Base):
-        """What lets a user's programs in; of its secret there is only the ``digest`` (SHA-256)."""
+        """What lets a user's programs in; of its secret there is only the ``digest`` (SHA-256). ``used``: when it was last, to
+        the hour; ``days``: for how long each use renews it; ``NULL``: none does."""
 
         id = TextField(primary_key=True)
         user = TextField(index=True)
@@ -493,6 +494,8 @@ def make_tables(database: Database) -> Tables:
         created = DoubleField()
         expires = DoubleField(null=True)
         revoked = DoubleField(null=True)
+        used = DoubleField(null=True)
+        days = DoubleField(null=True)
         change = BigIntegerField(default=0)
 
     class DeviceSignIn(Base):

@@ -10,7 +10,7 @@
   };
   async function look() {
     const [tokens, subscriptions] = [await farm.ask("/tokens"), await farm.ask("/subscriptions")];
-    byId("tokens").replaceChildren(...tokens.map((each) => line([`${each.name}, made `, farm.when(each.created), ...(each.expires ? [", good until ", farm.when(each.expires)] : [])], () => farm.remove(`/tokens/${each.id}`), "Revoke")));
+    byId("tokens").replaceChildren(...tokens.map((each) => line([`${each.name}, made `, farm.when(each.created), ...(each.used ? [", last used ", farm.when(each.used)] : []), ...(each.expires ? [", good until ", farm.when(each.expires)] : [])], () => farm.remove(`/tokens/${each.id}`), "Revoke")));
     byId("subscriptions").replaceChildren(...subscriptions.map((each) => line(`${each.target}: ${each.events.join(", ")}`, () => farm.remove(`/subscriptions/${each.id}`), "Stop")));
   }
   byId("new-token").addEventListener("submit", async (event) => {

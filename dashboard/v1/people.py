@@ -9,10 +9,12 @@ from flask_login import current_user
 from werkzeug.security import generate_password_hash
 
 from brender.model.device_sign_in import token_digest
+from brender.model.errors import BadInput
 from brender.model.people import PASSWORD_LEAST, Role
 from brender.model.rights import Scope
 from brender.store import page_questions
 from dashboard.answers import people as answers
+from dashboard.api_tokens import token_of_now
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
 
@@ -108,6 +110,14 @@ def make_token(body: NewToken) -> Any:
 @endpoint(blueprint, "DELETE", "/tokens/{id}", answer=answers.Identified)
 def revoke_token(id: str) -> Any:
     """Revoke a token: one's own, or as an admin anybody's."""
+    return farm().manage("revoke-api-token", id=id)
+
+
+@endpoint(blueprint, "POST", "/me/sign-out", answer=answers.Identified)
+def sign_out() -> Any:
+    """Revoke the token that this is asked with."""
+    if not (id := token_of_now()):
+        raise BadInput("This revokes the token that it is asked with, and none was shown (Authorization: Bearer …)")
     return farm().manage("revoke-api-token", id=id)
 
 

@@ -44,6 +44,10 @@ class Away(FarmError):
     """The farm does not answer: what it was asked for can be tried again later."""
 
 
+class SignedOut(FarmError):
+    """The farm does not take the token: it has expired, or was revoked."""
+
+
 class Canceled(FarmError):
     """The artist, or Blender's end, stopped what was going on."""
 
@@ -192,7 +196,7 @@ class Farm:
     def _refused(self, answer: "_Answer") -> FarmError:
         """Return the error that the *answer* means, one that is no 200."""
         if answer.status == 401:
-            return FarmError(f"The farm does not know your token (any more): sign in again, under {WHERE}", "401")
+            return SignedOut(self._why_signed_out(answer), "401")
         if 300 <= answer.status < 400:
             return FarmError(f"{self.address} leads on to {answer.headers.get('Location')}: enter that address under {WHERE}")
         said = answer.read(2**20)
@@ -207,6 +211,16 @@ class Farm:
             return kind(
                 f"{self.address} answers {answer.status}, and not as a brender farm does: check the address under {WHERE}"
             )
+
+    @staticmethod
+    def _why_signed_out(answer: "_Answer") -> str:
+        try:
+            is_expired = json.loads(answer.read(2**20)).get("code") == "token-expired"
+        except (ValueError, AttributeError):
+            is_expired = False
+        if is_expired:
+            return f"You were not here for long, and your sign-in at the farm has expired: sign in again, under {WHERE}"
+        return f"The farm does not know your token (any more): sign in again, under {WHERE}"
 
     def _understood(self, said: bytes) -> Any:
         try:

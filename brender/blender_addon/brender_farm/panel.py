@@ -45,6 +45,8 @@ class BRENDER_PT_farm(_Panel, bpy.types.Panel):
         row.operator("brender.connect", text="" if state.me else "Connect", icon="FILE_REFRESH")
         if state.problem:
             _words(layout, state.problem, "ERROR")
+        if state.signed_out:
+            layout.operator("brender.sign_in", icon="URL")
         _draw_waiting(layout)
         if state.kinds:
             layout.use_property_split = True

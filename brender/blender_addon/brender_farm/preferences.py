@@ -10,7 +10,7 @@ import bpy
 from . import state
 from .background import Working
 from .client import WHERE, Farm, FarmError, checked_address, is_own_machine, unlike
-from .signing_in import sign_in
+from .signing_in import sign_in, sign_out
 
 _ORIGIN = os.path.join(os.path.dirname(__file__), "origin.json")
 _TOKENS = "brender_tokens.json"
@@ -161,19 +161,20 @@ def who():
     return f"{state.me['name']} ({state.me['role']}) at brender {state.about['software']}"
 
 
-class BRENDER_OT_forget_token(bpy.types.Operator):
+class BRENDER_OT_forget_token(Working, bpy.types.Operator):
     bl_idname = "brender.forget_token"
     bl_label = "Sign out"
-    bl_description = "Remove the token from this machine; the page of your account revokes it"
+    bl_description = "Revoke the token at the farm, and remove it from this machine"
 
-    def execute(self, context):
-        try:
-            keep_token(address_of(context), "")
-        except FarmError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
+    def prepare(self, context):
+        self._address = address_of(context)
+        farm = Farm(self._address, _read(_TOKENS).get(self._address, ""))
+        return farm, lambda say: sign_out(farm)
+
+    def finish(self, context, result):
+        keep_token(self._address, "")
         state.forget()
-        return {"FINISHED"}
+        self.report({"WARNING"} if result else {"INFO"}, result or "You are signed out, and the token is revoked")
 
 
 def look_at(farm):

@@ -2,7 +2,7 @@
 
 import time
 
-from .client import Away, FarmError, unlike
+from .client import Away, FarmError, SignedOut, unlike
 
 _STEP_SECONDS = 0.2
 _SLOWER_SECONDS = 5.0
@@ -41,6 +41,18 @@ def sign_in(farm, name, say, show, sleep=time.sleep, clock=time.monotonic):
     except (KeyError, TypeError, ValueError) as error:
         raise unlike(farm, error) from error
     raise FarmError("Nobody confirmed the code in time: sign in again")
+
+
+def sign_out(farm):
+    """Have *farm* revoke the token that it is asked with. Return what is left to do, in words; "" where nothing is."""
+    try:
+        farm.ask("/me/sign-out", {})
+    except SignedOut:  # (it was not good any more)
+        return ""
+    except FarmError as error:
+        why = "is older than this add-on" if error.is_unknown_there else f"did not revoke it ({error})"
+        return f"The token is removed from this machine. The farm {why}: revoke it on the page of your account"
+    return ""
 
 
 def _wait(farm, seconds, sleep):

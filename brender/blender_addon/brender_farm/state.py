@@ -26,12 +26,14 @@ look_at_jobs = False
 #: Whether what waits is to be sent at once.
 send_now = False
 problem = ""
+#: Whether the farm does not take the token (any more).
+signed_out = False
 
 
 def forget():
     """Forget the farm: another one is named, or the add-on ends."""
-    global asked, me, about, kinds, jobs, outlook, problem, forecast, warnings
-    asked, me, about = False, None, None
+    global asked, me, about, kinds, jobs, outlook, problem, forecast, warnings, signed_out
+    asked, me, about, signed_out = False, None, None, False
     kinds, jobs, outlook, problem, forecast, warnings = [], [], [], "", [], []
     followed.clear()
 

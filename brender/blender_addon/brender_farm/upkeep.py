@@ -9,7 +9,7 @@ import bpy
 
 from . import checks, form, outbox, state
 from .background import Work
-from .client import Away, Canceled, FarmError
+from .client import Away, Canceled, FarmError, SignedOut
 from .jobs import mine
 from .preferences import farm_at, farm_of, has_token, look_at, outbox_folder, recall, take
 from .sending import outlook_of_all
@@ -80,6 +80,7 @@ def _take_jobs(work):
             state.asked = True
             take(bpy.context, known)
     state.problem = str(work.error or "")
+    state.signed_out = isinstance(work.error, SignedOut)
 
 
 def _ask_forecast():

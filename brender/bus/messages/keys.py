@@ -39,6 +39,7 @@ class Manage(Message, frozen=True, kw_only=True):
         "create-api-token",
         "revoke-api-token",
         "api-tokens",
+        "use-api-token",
         "ask-sign-in",
         "answer-sign-in",
         "set-preset",

@@ -120,7 +120,7 @@ class ServerCore:
         self.projects = Projects(farm, self.activity, emit)
         self.addons = AddOns(farm, self.activity)
         self.quotas = Quotas(farm, self.activity)
-        self.people = People(farm, self.activity, emit, policy.hook_programs)
+        self.people = People(farm, self.activity, emit, policy.hook_programs, policy.sign_in_days)
         self.hooks = Hooks(farm, self.activity, emit)
         self.keys = Keys(farm, self.activity, self.nodes, emit, master)
         # Who is to have said hello for what; "" is a client, or anybody who has not. (Which keys may say it: brender.bus.rights.)

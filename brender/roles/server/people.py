@@ -24,17 +24,19 @@ class People:
     """The people of *farm*, and what is theirs."""
 
     def __init__(
-        self, farm: Farm, activity: ActivityLog, emit: Callable[[Effect], None], hook_programs: Sequence[str] = ()
+        self, farm: Farm, activity: ActivityLog, emit: Callable[[Effect], None], hook_programs: Sequence[str], sign_in_days: float
     ) -> None:
         self.farm = farm
         self.activity = activity
         self.emit = emit
         self._hook_programs = hook_programs
+        self._sign_in_days = sign_in_days
         self._doings: dict[str, Callable[[Mapping[str, Any], str, Now], dict[str, Any]]] = {
             "set-user": self._set_user,
             "remove-user": self._remove_user,
             "create-api-token": self._create_token,
             "revoke-api-token": self._revoke_token,
+            "use-api-token": self._use_token,
             "ask-sign-in": self._ask_sign_in,
             "answer-sign-in": self._answer_sign_in,
             "set-preset": self._set_preset,
@@ -98,6 +100,7 @@ class People:
         self.farm.ledger.drop("user", name)
         for id in [id for id, owner in self.farm.api_tokens.items() if owner == name]:
             del self.farm.api_tokens[id]
+            self.farm.token_days.pop(id, None)
             self.farm.ledger.drop("api_token", id)
         for id in [id for id, owner in self.farm.subscriptions.items() if owner == name]:
             self._end_subscription(id)
@@ -111,15 +114,13 @@ class People:
         days = arguments.get("days")
         if days is not None and not (isinstance(days, int | float) and 0 < days <= 36_500):
             raise BadInput(f"A token is good for up to 36500 days, not {days!r}")
-        return self._token_made(user, name, digest, now.wall + days * 86_400 if days else None, arguments, fresh, now)
+        fields = {"user": user, "name": name, "digest": digest, "expires": _after(days, now)}
+        return self._token_made(fields, arguments, fresh, now)
 
-    def _token_made(
-        self, user: str, name: str, digest: str, expires: float | None, arguments: Mapping[str, Any], fresh: str, now: Now
-    ) -> dict[str, Any]:
-        id = fresh[:16]
-        fields = {"user": user, "name": name, "digest": digest, "created": now.wall, "expires": expires}
+    def _token_made(self, fields: dict[str, Any], arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
+        id, user, name = fresh[:16], fields["user"], fields["name"]
         self.farm.api_tokens[id] = user
-        self.farm.ledger.put("api_token", id, fields)
+        self.farm.ledger.put("api_token", id, fields | {"created": now.wall})
         self._note(now, f"the token {name} ({id}) of {user} is made", arguments)
         return {"id": id, "name": name}
 
@@ -134,7 +135,11 @@ class People:
             raise BadInput("A program is signed in as a user: confirm its code on the farm's page, signed in yourself")
         found = device_sign_ins.answer(self.farm, _text(arguments, "code"), allowed, user, now)
         if allowed:
-            self._token_made(user, found.name, found.device, None, arguments, fresh, now)
+            days = self._sign_in_days or None
+            fields = {"user": user, "name": found.name, "digest": found.device, "days": days, "expires": _after(days, now)}
+            made = self._token_made(fields, arguments, fresh, now)
+            if days:
+                self.farm.token_days[made["id"]] = days
         else:
             self._note(now, f"{found.name} may not sign in as {user}", arguments)
         return {"name": found.name}
@@ -143,6 +148,15 @@ class People:
         id = _text(arguments, "id")
         self.farm.ledger.change("api_token", id, {"revoked": now.wall})
         self._note(now, f"the token {id} is revoked", arguments)
+        return {"id": id}
+
+    def _use_token(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
+        """Keep that the token ``id`` is in use, which renews one that was made by a code. Raises `NotFound`."""
+        id = _text(arguments, "id")
+        if id not in self.farm.api_tokens:
+            raise NotFound(f"There is no token {id!r}: `brender api-token list` lists them")
+        renewed = {"expires": _after(self.farm.token_days[id], now)} if id in self.farm.token_days else {}
+        self.farm.ledger.change("api_token", id, {"used": now.wall} | renewed)
         return {"id": id}
 
     def _set_preset(self, arguments: Mapping[str, Any], fresh: str, now: Now) -> dict[str, Any]:
@@ -229,3 +243,8 @@ def _text(arguments: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > 1000:
         raise BadInput(f"{name} is missing, or no text")
     return value.strip()
+
+
+def _after(days: float | None, now: Now) -> float | None:
+    """Return the time *days* from *now*; ``None`` for ``None``."""
+    return None if days is None else now.wall + days * 86_400

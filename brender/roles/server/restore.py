@@ -115,6 +115,8 @@ def restore(writer: Writer, mono: float) -> Farm:
         if row.disabled is not None:
             farm.disabled_users.add(row.name)
     farm.api_tokens = dict(tables.ApiToken.select(tables.ApiToken.id, tables.ApiToken.user).tuples())
+    renewed = tables.ApiToken.select(tables.ApiToken.id, tables.ApiToken.days).where(tables.ApiToken.days.is_null(False))
+    farm.token_days = dict(renewed.tuples())
     for row in tables.DeviceSignIn.select():
         answer = SignInAnswer(row.answer)
         farm.device_sign_ins[row.id] = DeviceSignIn(name=row.name, device=row.device, expires=row.expires, answer=answer)
