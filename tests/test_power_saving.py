@@ -109,6 +109,13 @@ def test_work_that_it_can_do_wakes_it_and_other_work_does_not() -> None:
     assert shown(world)["status"] == "busy" and not world.server.farm.sleepers and commands(world) == []
 
 
+def test_a_job_that_a_sleeping_machine_can_do_says_at_once_that_it_waits_for_it() -> None:
+    world = asleep()
+    job = world.submit(animation("1-3"))["id"]
+    world.run(0.3)
+    assert "waits for w, which sleeps" in world.ask("job", id=job)["reason"]
+
+
 def test_a_disabled_worker_is_not_woken_by_work() -> None:
     world = asleep()
     world.act_on_node("disable", "w")

@@ -116,6 +116,7 @@ class ServerCore:
         self.work = Work(farm, policy, self.activity, self.jobs, self.dispatch, emit)
         self.power = Power(farm, policy, self.activity, emit, self.dispatch.roster, host)
         self.dispatch.explanations.woken_for = self.power.waits_for
+        self.dispatch.explanations.see_new_jobs = self.power.see_new_jobs
         self.nodes = Nodes(farm, policy, self.activity, self.work, self.dispatch, emit, welcome, self.power)
         self.projects = Projects(farm, self.activity, emit)
         self.addons = AddOns(farm, self.activity)

@@ -38,17 +38,24 @@ class Explanations:
         """Returns why the job with this id waits for a machine that is being woken for it; "": it does not."""
         self.silent: dict[str, None] = {}
         """Open jobs of which nothing runs."""
+        self.see_new_jobs: Callable[[Now], None] = lambda now: None
+        """Called before jobs are explained that have just come."""
         self._next: deque[str] = deque()
+        self._has_new = False
         self._due = 0.0
 
     def soon(self, job: str) -> None:
         """Explain *job* in the next round: its submitter waits to hear it."""
         self._next.appendleft(job)
+        self._has_new = True
 
     def explain(self, now: Now) -> None:
         """Say on each job that has work and none of it running why that is so. Now and then; many jobs in several rounds."""
         if self._roster.stale:
             return
+        if self._has_new:
+            self.see_new_jobs(now)
+            self._has_new = False
         if not self._next and now.mono >= self._due:
             self._due = now.mono + max(1.0, _EXPLAIN_SECONDS_A_JOB * len(self.silent))
             self._next.extend(self.silent)

@@ -72,6 +72,11 @@ class Power:
             self._put_idle_to_sleep(now)
         self._wake_what_is_needed(now)
 
+    def see_new_jobs(self, now: Now) -> None:
+        """See which machines jobs wait for that have just come, before it is said of them why they wait."""
+        if self.farm.sleepers:
+            self._wake_what_is_needed(now)
+
     # --- by hand ----------------------------------------------------------------------------------------------------------
 
     def sleep(self, worker_id: str, name: str, now: Now, user: str) -> None:
