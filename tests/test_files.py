@@ -16,6 +16,7 @@ import pytest
 from brender.blendfile.packing import Packed, packed, write_zip
 from brender.commands.options import client
 from brender.commands.sending import exchange
+from brender.engines.job_files import said_of_gone
 from brender.model.errors import BadInput, NotFound
 from brender.model.nodes import Blender
 from tests.conftest import BLENDS, SCENES
@@ -133,7 +134,7 @@ def test_without_being_sent_a_scene_that_the_worker_does_not_see_cannot_be_rende
     output = mine.parent / "unsent"
     words = ("--frames", "1", "--samples", "1", "--resolution", "5", "--output", output, "--allow-missing", "--wait")
     said = command(capsys, "submit", scene, *words, "--data", mine)
-    assert said.code == 5 and "cannot open" in said.err
+    assert said.code == 5 and said_of_gone(scene, "").partition(", ")[0] in said.err
     assert "--send sends them" in said.err, "which is said before"
 
 

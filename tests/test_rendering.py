@@ -14,6 +14,7 @@ from brender.bus.client import Client
 from brender.commands.farm import make_demo
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
+from brender.engines.job_files import said_of_gone
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder
 from tests.conftest import BLENDS, SCENES, find_blender
@@ -154,7 +155,7 @@ def test_a_file_that_is_gone_when_its_turn_comes_fails_the_job_which_says_so(run
     running.connection.act("resume", job)
     record = ended(running.connection, job)
     assert record["status"] == "failed"
-    assert "cannot open" in record["reason"] and "gone.blend" in record["reason"]
+    assert record["reason"] == said_of_gone(file, job)
 
 
 _SCRIPTED = """

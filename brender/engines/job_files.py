@@ -30,7 +30,7 @@ from brender.model.errors import BadInput
 from brender.model.frame_file import FrameFile, named_files
 from brender.model.job import BAKE, FILM
 from brender.model.paths import BUILT_IN
-from brender.model.text import plural
+from brender.model.text import plural, short_id
 from brender.model.units import passes_of
 from brender.system.removal import remove_tree
 
@@ -263,3 +263,12 @@ def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: P
         if delivery.reason:
             raise AttemptFailed(f"{name} could not be brought to the server: {delivery.reason}", cause=Cause.FILES)
     return part
+
+
+def said_of_gone(file: Path, job: str) -> str:
+    """Return that the .blend *file* of *job* is not where it was when that was submitted, and what to do."""
+    folder = "" if file.parent.is_dir() else f", nor its folder {file.parent}"
+    return (
+        f"The job's file {file} is not there any more{folder}, as the worker sees it: put it back, and `brender requeue "
+        f"{short_id(job)}` renders the job. Where it is there and this machine does not see it, `brender submit --send` sends it"
+    )
