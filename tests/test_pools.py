@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brender.api.standing import standing
+from brender.model.giving_way import MOST_TIMES
 from brender.model.job import JobSpec
 from brender.model.sharing import Sharing
-from brender.scheduling.preemption import MOST_TIMES, Candidate, give_way
+from brender.scheduling.preemption import Candidate, give_way
 from brender.scheduling.roster import Roster
 from tests.rosters import NEED, info, job
 from tests.world import World, animation, granted
@@ -103,16 +105,20 @@ def test_nothing_gives_way_where_a_worker_is_free_nor_to_what_is_no_rush(world: 
 
 def test_a_task_that_gave_way_three_times_is_let_finish(world: World) -> None:
     world.add_worker("a")
-    world.submit(shot("1", name="long", priority=10))
+    long, told = world.submit(shot("1", name="long", priority=10))["id"], list[str]()
     for _ in range(MOST_TIMES):
         world.run(3)
         world.submit(rush := shot("101", Sharing(rush=True), priority=100))
         world.run(3)
         world.end("a", stopped=True)
         world.run(3)
+        told.append(standing(world.ask("job", id=long)).rpartition(". Its ")[2])
         world.finish("a")
         world.run(1)
         assert world.status(rush.id) == "completed"
+    for times, said in enumerate(told, 1):
+        assert said.startswith("frame 1 gave way to shot (") and f"{times} of {MOST_TIMES}" in said
+    assert "gave way" not in standing(world.ask("job", id=long)), "it renders again"
     world.submit(shot("101", Sharing(rush=True), priority=100))
     world.run(3)
     assert len(world.workers["a"].stopped) == MOST_TIMES and world.finish_everything() == [1, 101]

@@ -48,12 +48,14 @@ def standing(record: Mapping[str, Any]) -> str:
         return f"{called} is paused, {done}. `brender resume {id}` goes on"
     if status not in ("queued", "active"):
         return f"{called} is {status}" + (f": {reason}" if reason and reason != status else "")
+    gave_way = f". {record['gave_way']}" if record.get("gave_way") else ""
     if names := sorted({at["name"] for at in record["rendering"]}):
         most = (record.get("sharing") or {}).get("most_workers", 0)
         stuck = "".join(f". {short_name(at['name'])} {at['reason']}" for at in record.get("stuck", ())[:1])
         limited = f". It has {plural(most, 'worker')} at most (`--most-workers`)" if most and len(names) >= most else ""
-        return f"{called} renders on {some_of(names)}: {done}{limited}{stuck}"
-    return f"{called} waits. {reason}" if reason else f"{called} has its turn in a moment: {done}"
+        return f"{called} renders on {some_of(names)}: {done}{limited}{stuck}{gave_way}"
+    waits = f"{called} waits. {reason}" if reason else f"{called} has its turn in a moment: {done}"
+    return waits + gave_way
 
 
 def worker_standing(row: Mapping[str, Any]) -> str:

@@ -3,12 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from brender.model.giving_way import MOST_TIMES
 from brender.scheduling.classes import Job, is_own
 from brender.scheduling.reservations import has_room
 from brender.scheduling.roster import Roster
-
-#: How often a task gives way at most: after that it is let be, or one that takes longer than rush jobs are apart would never end.
-MOST_TIMES = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from brender.model.job import COPY, FILM, FPS
 from brender.model.power import SLEEPING
 from brender.model.prospect import Prospect
 from brender.model.quotas import QuotaKind
-from brender.model.status import UNLISTED, JobStatus, PartStatus, WorkerStatus
+from brender.model.status import OPEN_JOB, UNLISTED, JobStatus, PartStatus, WorkerStatus
 from brender.model.stuck import STUCK
 from brender.model.text import short_id
 from brender.store import job_graph
@@ -30,6 +30,7 @@ from brender.store.counted import listed_columns, with_progress
 from brender.store.database import wal_bytes
 from brender.store.datafolder import DataFolder
 from brender.store.forecast import backlog
+from brender.store.giving_way import gave_way
 from brender.store.named import GOING, Record, job_id, unfinished
 from brender.store.shares import limits as limits_of
 from brender.store.shares import shares as shares_of
@@ -99,6 +100,7 @@ def job_without_counts(record: Record, id: str) -> dict[str, Any]:
     query = off.select(off, worker.name.alias("worker_name")).join(worker).where((off.job == found.id) & off.readmitted.is_null())
     answer["kept_off"] = list(query.order_by(off.wall).dicts())
     answer["waits"] = job_graph.waits(record, found)
+    answer["gave_way"] = gave_way(record, found.id) if found.status in OPEN_JOB else ""
     answer["revisions"] = revisions(record, found) if found.revision > 1 else []
     return with_time_left(record, answer, busy)
 

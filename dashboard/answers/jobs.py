@@ -107,6 +107,7 @@ class _JobNow(Counted, kw_only=True):
     frames_now: list[int]
     kept_off: list[KeptOff]
     waits: list[Waited]
+    gave_way: str
     revisions: list[Revision]
     eta_seconds: float | None
     eta_least: float | None

@@ -40,7 +40,8 @@
     latest = job;
     byId("status").className = `badge ${job.status}`;
     byId("status").textContent = job.deleting ? "being deleted" : farm.word(job.status);
-    byId("reason").replaceChildren(...(job.reason && job.reason !== job.status ? [farm.explained(job.reason)] : []));
+    const why = [job.reason && job.reason !== job.status ? job.reason : "", job.gave_way ? job.gave_way : ""].filter(Boolean);
+    byId("reason").replaceChildren(...(why.length ? [farm.explained(why.join(". "))] : []));
     showTimes(job);
     const isMissing = (warning) => warning.startsWith("Missing file");
     const missing = job.warnings.filter(isMissing), others = job.warnings.filter((warning) => !isMissing(warning));

@@ -9,6 +9,7 @@ from brender.farm.farm import Farm
 from brender.farm.nodes import WorkerState
 from brender.farm.stages import queue_again
 from brender.farm.tasks import AttemptState
+from brender.model.giving_way import GAVE_WAY_TO
 from brender.roles.effects import Now, Send
 from brender.roles.server.jobs import Emit, Jobs
 from brender.scheduling.preemption import Candidate, give_way
@@ -71,7 +72,7 @@ class GivingWay:
         job, worker, task = farm.jobs[attempt.job], farm.workers[attempt.worker], farm.tasks.get(attempt.task)
         self._stopping[attempt.id] = to
         self._recall(worker, now)  # first: it must not begin what it has next
-        reason = f"it gave way to {farm.jobs[to].called}"
+        reason = f"{GAVE_WAY_TO}{farm.jobs[to].called}"
         if task is not None and attempt.id in task.attempts:
             task.attempts.remove(attempt.id)
             task.gave_way += 1

@@ -194,7 +194,7 @@ class Work:
                     self._put_off(attempt, job, report.reason, now)
                 else:
                     self._gave_back(attempt, attempt.canceling != "", now)
-                self._finish(attempt, Outcome.CANCELED, report.reason, now)
+                self._finish(attempt, Outcome.CANCELED, report.reason or attempt.canceling, now)
                 self._again(attempt, now)
             case Recalled():
                 self._gave_back(attempt, attempt.recalling is not None or attempt.canceling != "", now)
