@@ -3,12 +3,14 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from brender.blender_addon import brender_farm
-from brender.blender_addon.brender_farm.client import FarmError
+from brender.blender_addon.brender_farm.client import Farm, FarmError
 from brender.blender_addon.brender_farm.exr_header import read_header
+from brender.blender_addon.brender_farm.posters import COLORS, Poster, with_strip
 from brender.engines.command_line import script_in
 from brender.model.nodes import Blender
 
@@ -49,3 +51,38 @@ def test_the_render_result_takes_the_pixels_of_each_format_and_leaves_the_scene_
     assert found["slots"] == [f"{name}, frame 1" for name in found if name.endswith(("png", "jpg", "exr"))]
     assert found["again"] == ["float.exr, frame 2", 8 + len(found["slots"])]
     assert len(found["refused"]) == 3 and all("/" in each for each in found["refused"]) and found["no camera"] == ""
+
+
+class _Striped(Farm):
+    """A farm with one job, whose frames have the *states*."""
+
+    def __init__(self, states: str) -> None:
+        super().__init__("http://farm", "token")
+        self.states = states
+        self.asked: list[str] = []
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        self.asked.append(path)
+        return {"states": self.states, "ids": [[10, 1, len(self.states)]]}
+
+    def download(self, path: str, target: str, progress: Any) -> None:
+        self.asked.append(path)
+        Path(target).write_bytes(b"a picture")
+
+
+def test_the_picture_of_a_job_is_asked_for_when_it_changed_and_no_oftener(tmp_path: Path) -> None:
+    farm, poster = _Striped("cqq"), Poster()
+    job = {"id": "j", "status": "active", "units_done": 1}
+    for _ in range(2):
+        poster.look(farm, job, str(tmp_path))
+    assert farm.asked == ["/jobs/j/strip?since=-1", "/jobs/j/thumbnails/10"] and Path(poster.path).exists()
+    farm.states = "ccf"
+    poster.look(farm, job | {"units_done": 2}, str(tmp_path))
+    assert poster.states == "ccf" and len(farm.asked) == 3, "the picture of a job that is not done stays"
+
+
+def test_the_strip_of_all_frames_is_below_the_picture() -> None:
+    pixels, height = with_strip([0.5] * (4 * 4 * 2), 4, 2, "cf")
+    assert len(pixels) == 4 * 4 * height and pixels[-32:] == [0.5] * 32
+    colors = [tuple(pixels[4 * column : 4 * column + 3]) for column in range(4)]
+    assert colors == [COLORS["c"]] * 2 + [COLORS["f"]] * 2

@@ -4,7 +4,7 @@ import time
 
 import bpy
 
-from . import form, jobs, preferences, state
+from . import cards, form, jobs, preferences, state
 from .preferences import who
 
 _ICONS = {
@@ -16,6 +16,8 @@ _ICONS = {
     "canceled": "X",
 }
 _LETTERS_MOST = 60
+#: How large the picture of a job is, in buttons.
+_PICTURE_SCALE = 3.5
 _ENDED = ("completed", "failed", "canceled")
 
 
@@ -121,6 +123,11 @@ class BRENDER_PT_jobs(_Panel, bpy.types.Panel):
             layout.label(text="No jobs of yours are known yet")
         for job in state.jobs[: jobs.SHOWN_MOST]:
             box = layout.box()
+            picture = cards.icon(job["id"])
+            if picture is not None:
+                sides = box.row()
+                sides.column().template_icon(icon_value=picture, scale=_PICTURE_SCALE)
+                box = sides.column()
             row = box.row()
             row.label(text=job["name"], icon=_ICONS.get(job["status"], "DOT"))
             row.label(text=f"{job['status']}, {job['units_done']} of {job['units']}")

@@ -7,7 +7,7 @@ import time
 
 import bpy
 
-from . import checks, form, outbox, state
+from . import cards, checks, form, outbox, state
 from .background import Work
 from .client import Away, Canceled, FarmError, SignedOut
 from .jobs import mine
@@ -70,7 +70,13 @@ def _ask_jobs():
     if farm is None or time.monotonic() - state.drawn > _DRAWN_SECONDS:
         return None
     is_new = state.me is None or not state.asked
-    return Work(farm, lambda say: (look_at(farm) if is_new else None, mine(farm)))
+
+    def doing(say):
+        known, jobs = look_at(farm) if is_new else None, mine(farm)
+        cards.look(farm, jobs)
+        return known, jobs
+
+    return Work(farm, doing)
 
 
 def _take_jobs(work):
