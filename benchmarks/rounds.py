@@ -42,7 +42,7 @@ from brender.model.keys import KeyRole
 from brender.model.nodes import WorkerInfo
 from brender.roles.effects import Now, Peer, Send
 from brender.roles.policy import Policy
-from brender.roles.server.collection import collect_in_steps
+from brender.roles.server import collection
 from brender.roles.server.core import ServerCore
 
 try:
@@ -63,6 +63,10 @@ POOLS, PROGRAMS = 10, 5
 USERS, PROJECTS = 100, 20
 CLIENT = Peer("local", b"client", key=KeyRole.ADMIN)
 MANAGER = Peer("local", b"manager", "m" * 16, "manager", key=KeyRole.MANAGER)
+
+
+#: What the server does after each round; an earlier version (--before) let Python choose the moments.
+_collect: Callable[[], None] = getattr(collection, "collect_a_step", lambda: None)
 
 
 class SimulatedFarm:
@@ -162,6 +166,7 @@ class SimulatedFarm:
         self._record()
         while self._sent:
             self._receive(self._sent.popleft())
+        _collect()
         return self.spent
 
     # --- inside -----------------------------------------------------------------------------------------------------------
@@ -220,7 +225,7 @@ def phases(workers: int, jobs: int, tasks: int) -> Iterator[tuple[str, list[floa
         farm.submit(tasks // jobs)
     farm.plan()
     farm.join()
-    collect_in_steps()  # as the server does
+    collection.collect_in_steps()  # as the server does
     rounds = [farm.round()]
     while farm.granted < workers and len(rounds) < 500:
         rounds.append(farm.round())

@@ -202,6 +202,9 @@ def test_jobs_forget_a_class_of_workers_that_has_left() -> None:
     shut, kind = roster.workers["shut"].kind, roster.jobs["job"].kind
     assert list(kind.outside) == [shut] and shut in kind.needs.obstacles and shut in roster.jobs["other"].kind.able
     roster.worker_gone("shut")
+    assert roster.is_behind and audit(roster) == []
+    roster.catch_up(PLENTY)
+    assert not roster.is_behind
     for each in (kind, roster.jobs["other"].kind):
         assert not each.outside and shut not in each.able and shut not in each.obstacles and shut not in each.needs.obstacles
     roster.job_closed("job")
@@ -267,6 +270,7 @@ def test_what_a_reason_costs_is_known() -> None:
     assert [reasons.looks("job"), reasons.looks("folders")] == [25 + 2 + 3 + 10, 25 + 1 + 2 + 30]
     for worker in ("idle", "busy"):
         roster.worker_gone(worker)
+    roster.catch_up(PLENTY)
     assert reasons.looks("folders") == 25 + 5 + 20
 
 

@@ -510,6 +510,7 @@ def test_a_worker_that_may_lose_data_is_left_out_only_while_one_that_loses_nothi
     roster = roster_of([Slot(worker(4, 2))], [Demand("j", 50, 1, 0, 3, need)])
 
     def able() -> set[str]:
+        roster.catch_up(PLENTY)
         return {dotted(blender.version[:2]) for kind in roster.jobs["j"].kind.able for blender in kind.info.blenders}
 
     assert able() == {"4.2"}

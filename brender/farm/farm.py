@@ -78,6 +78,10 @@ class Farm:
     unanswered: dict[str, None] = field(default_factory=dict)
     """Live attempts whose worker may owe an answer: to a grant, a recall or a cancel."""
     changed_jobs: set[str] = field(default_factory=set)
+    granted: set[str] = field(default_factory=set)
+    """Workers that were given tasks, which the scheduler noted itself: their rows are not true yet."""
+    granted_jobs: set[str] = field(default_factory=set)
+    """The same of jobs: more of their tasks may have to be planned."""
     to_foresee: dict[str, None] = field(default_factory=dict)
     """Jobs of which it is to be kept when they are expected to be done."""
     """Jobs that came, went or changed since the scheduler was last told."""

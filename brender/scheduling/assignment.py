@@ -50,7 +50,7 @@ class _Round:
 
     def run(self) -> Assignment:
         self.left -= self.roster.catch_up(self.left)
-        if self.roster.stale:
+        if self.roster.is_behind:
             return self.found
         if self.roster.queues.hungry:
             for worker in self._in_order(idle=True):

@@ -12,7 +12,7 @@ from brender.scheduling.terms import PREFETCH_MOST
 
 def audit(roster: Roster) -> list[str]:
     """Return what is wrong with *roster*, a sentence each. Nothing is said of one that has to catch up."""
-    if roster.stale:
+    if roster.is_behind:
         return []
     fresh = Roster(roster.free)
     fresh.classes.limits.update(roster.classes.limits)

@@ -1,6 +1,7 @@
 """The classes that there are of workers and of open jobs, each found by what its members have in common. Pure.
 
-A class is made when its first member comes, compared with all of the other side then, and forgotten with its last.
+A class is made when its first member comes, and compared with all of the other side. Of jobs there may be thousands of classes:
+with these a new class of workers is compared step by step (`ClassIndex.catch_up`), as they forget one that is no more.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from brender.model.nodes import WorkerInfo
 from brender.model.paths import PathVariable
 from brender.scheduling.classes import JobClass, JobKey, Needs, Worker, WorkerClass, common_info
 from brender.scheduling.folder_limits import Limits
+
+#: What it costs of a budget, in looks, to compare a class of jobs with one of workers, or to have it forget one.
+_COMPARE_COST = 2
 
 
 class Bits:
@@ -41,6 +45,14 @@ class ClassIndex:
         """All that workers ever had."""
         self.sized = False
         """Workers are told apart by their cores and GPU memory: some job reserved some."""
+        self.spent = 0
+        """What all comparisons have cost since this was made, in looks."""
+        self._to_compare: dict[WorkerClass, list[JobClass]] = {}
+        """New classes of workers, and the classes of jobs that they were not compared with yet."""
+        self._to_forget: dict[WorkerClass, list[JobClass]] = {}
+        """Classes without workers, and the classes of jobs that know them still."""
+        self._lossy: dict[JobClass, None] = {}
+        """Classes of jobs for some of which a Blender may lose data, or might once."""
         self._needs: dict[tuple[Requirements, tuple[PathVariable, ...]], Needs] = {}
         self._wanted_tags: frozenset[str] = frozenset()
         self._with_tag: dict[str, dict[Worker, None]] = {}
@@ -61,11 +73,44 @@ class ClassIndex:
                 self.limits[limits] = None
             kind = self.of_workers[common] = WorkerClass(self._numbers, common, limits)
             kind.bit, kind.own_bit = self._worker_bits.take(), self._worker_bits.take()
-            for job_class in self.of_jobs.values():
-                job_class.look_at(kind)
-                if kind in job_class.lossy:
-                    job_class.reconsider()
+            if self.of_jobs:
+                self._to_compare[kind] = list(self.of_jobs.values())
         return kind
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether some classes of workers and of jobs were not compared yet, or know one that is no more."""
+        return bool(self._to_compare or self._to_forget)
+
+    def catch_up(self, budget: int) -> int:
+        """Compare what was not compared yet, and return what that used of *budget*."""
+        before, end = self.spent, self.spent + budget
+        for waiting, look in ((self._to_forget, JobClass.forget), (self._to_compare, self._look_at)):
+            while waiting and self.spent < end:
+                kind, rest = next(iter(waiting.items()))
+                some = rest[-max(1, (end - self.spent) // _COMPARE_COST) :]
+                del rest[-len(some) :]
+                for job_class in some:
+                    if job_class.jobs:  # else it was forgotten meanwhile
+                        look(job_class, kind)
+                self.spent += _COMPARE_COST * len(some)
+                if not rest:
+                    del waiting[kind]
+                    if waiting is self._to_forget:
+                        self._worker_bits.free(kind.bit, kind.own_bit)
+        return self.spent - before
+
+    def reconsider(self) -> Iterator[JobClass]:
+        """Yield the classes of jobs that no longer wait for workers that lose nothing of their .blend, or do so from now on."""
+        for job_class in list(self._lossy):
+            if job_class.reconsider():
+                yield job_class
+
+    def _look_at(self, job_class: JobClass, kind: WorkerClass) -> None:
+        job_class.look_at(kind)
+        if job_class.lossy:
+            self._lossy[job_class] = None
+            job_class.reconsider()
 
     def enter(self, worker: Worker) -> None:
         """Note that *worker* is of its class."""
@@ -85,9 +130,11 @@ class ClassIndex:
         if kind.workers:
             return False
         del self.of_workers[kind.info]
-        for job_class in self.of_jobs.values():
-            job_class.forget(kind)
-        self._worker_bits.free(kind.bit, kind.own_bit)
+        self._to_compare.pop(kind, None)
+        if self.of_jobs:
+            self._to_forget[kind] = list(self.of_jobs.values())
+        else:
+            self._worker_bits.free(kind.bit, kind.own_bit)
         return True
 
     def told_apart_by(self, need: Requirements) -> Iterator[Worker]:
@@ -108,12 +155,16 @@ class ClassIndex:
         kind = self.of_jobs[key] = JobClass(needs, *key[2:], bit=self._bits.take())
         for worker_class in self.of_workers.values():
             kind.look_at(worker_class)
+        self.spent += _COMPARE_COST * len(self.of_workers)
+        if kind.lossy:
+            self._lossy[kind] = None
         kind.reconsider()
         return kind
 
     def drop_job_class(self, kind: JobClass) -> None:
         """Forget *kind*, which has no jobs any more."""
         del self.of_jobs[kind.key]
+        self._lossy.pop(kind, None)
         for able in kind.able:
             able.mask &= ~kind.bit
             able.own &= ~kind.bit

@@ -310,7 +310,7 @@ class JobClass:
     def forget(self, kind: WorkerClass) -> None:
         """Forget a class of workers that is no more."""
         self.needs.obstacles.pop(kind, None)
-        del self.obstacles[kind]
+        self.obstacles.pop(kind, None)
         self.able.pop(kind, None)
         self.outside.pop(kind, None)
         self.lossy.pop(kind, None)
@@ -415,6 +415,14 @@ def places(demand: Demand, job: Job | None) -> tuple[Requirements, frozenset[Lim
         if before is need or (before.reads, before.writes) == (need.reads, need.writes):
             return job.kind.need if before is need else common_need(need), job.kind.inside, job.assessed
     return common_need(need), frozenset() if need.reads or need.writes else None, 0
+
+
+def is_of_class(demand: Demand, job: Job) -> bool:
+    """Return whether *job*, which has *demand* now, is of the same class as before for sure: mostly only its numbers change."""
+    before = job.demand
+    if demand.need is not before.need or demand.paths is not before.paths:
+        return False
+    return not job.kind.settles and (not demand.kept_off or demand.need.oldest_blender is None)
 
 
 def settles(demand: Demand, kinds: Iterable[WorkerClass]) -> bool:

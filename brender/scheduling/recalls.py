@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 
-from brender.scheduling.classes import Job, JobClass, Rank, Worker, WorkerClass, is_own
+from brender.scheduling.classes import Job, JobClass, Rank, Worker, WorkerClass
 from brender.scheduling.fitting import fits
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import Held, TakeBack
@@ -55,7 +55,8 @@ class _Pass:
 
 def _own_pool(job_class: JobClass, kind: WorkerClass) -> int:
     """Return how much more urgent jobs of *job_class* are at workers of *kind* than their priority says."""
-    return _OWN_POOL if is_own(job_class.need, kind.info) else 0
+    pool = job_class.needs.need.pool
+    return _OWN_POOL if pool and pool == kind.info.pool else 0
 
 
 class Recalls:

@@ -13,7 +13,7 @@ from itertools import islice
 from brender.model.job import Requirements
 from brender.model.nodes import WorkerInfo
 from brender.scheduling.class_index import ClassIndex
-from brender.scheduling.classes import Job, JobClass, Line, Worker, WorkerClass, places, settles
+from brender.scheduling.classes import Job, JobClass, Line, Worker, WorkerClass, is_of_class, places, settles
 from brender.scheduling.fitting import Free, fits
 from brender.scheduling.folder_limits import Limits, inside_of
 from brender.scheduling.gates import Gate, Gates, gates_of
@@ -101,7 +101,8 @@ class Roster:
         elif worker.info is not info:
             self._reclassify(worker, info)
         self._set_load(worker, count, serving, serving and is_open)
-        self._set_tail(worker, tail)
+        if tail != worker.tail:
+            self._set_tail(worker, tail)
         if reserved != worker.reserved or alone is not worker.alone:
             self.machines.reserve(worker, reserved, alone)
         if cores != worker.cores or gpu_memory != worker.gpu_memory:
@@ -122,11 +123,15 @@ class Roster:
 
     def job_changed(self, demand: Demand) -> None:
         """Note what an open job, new or known, now wants. *demand* is the roster's from now on."""
-        self._note(demand, *places(demand, self.jobs.get(demand.job)))
+        job = self.jobs.get(demand.job)
+        if job is not None and is_of_class(demand, job):
+            self._note(demand, job.kind, job.assessed)
+        else:
+            need, inside, assessed = places(demand, job)
+            self._note(demand, self._class_of_job(demand, need, inside), assessed)
 
-    def _note(self, demand: Demand, need: Requirements, inside: frozenset[Limits] | None, assessed: int) -> None:
-        """Note *demand*, whose class its job has by these (`places`)."""
-        kind = self._class_of_job(demand, need, inside)
+    def _note(self, demand: Demand, kind: JobClass, assessed: int) -> None:
+        """Note *demand*, whose job is of the class *kind*, and was compared with so many limits."""
         job, live = self.jobs.get(demand.job), demand.live
         if job is not None:
             job.assessed = assessed
@@ -174,7 +179,7 @@ class Roster:
         self.ready.set_tiny(job, demand.is_tiny)
         self.version += 1
         self._rank(job)
-        if inside is not None and assessed < len(self.classes.limits):
+        if kind.inside is not None and assessed < len(self.classes.limits):
             self.stale[demand.job] = None
         if newly and demand.wants_more:
             self.queues.offer(job.kind, lambda worker: fits(demand, worker, self.free))
@@ -201,20 +206,25 @@ class Roster:
         self._reopen()
 
     def catch_up(self, budget: int) -> int:
-        """Compare jobs with the limits of workers that came since, and return what that used of *budget*. Until none is `stale`
-        any more, nothing is to be decided."""
-        used = 0
+        """Compare classes with each other, and jobs with the limits of workers, that came since, and return what that used of
+        *budget*. While the roster `is_behind`, nothing is to be decided."""
+        used = self.classes.catch_up(budget) if self.classes.is_behind else 0
         while self.stale and used < budget:
-            job = self.jobs[next(iter(self.stale))]
-            del self.stale[job.demand.job]
+            job = self.jobs[self.stale.popitem()[0]]
             fresh = list(islice(self.classes.limits, job.assessed, None))
             used += _COMPARE_COST + len(fresh)
             job.assessed = len(self.classes.limits)
             if more := inside_of(job.demand, fresh):
                 assert job.kind.inside is not None, "it has folders"
                 used += _MOVE_COST + len(self.classes.of_workers)
-                self._note(job.demand, job.kind.need, job.kind.inside | more, job.assessed)
+                kind = self._class_of_job(job.demand, job.kind.need, job.kind.inside | more)
+                self._note(job.demand, kind, job.assessed)
         return used
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something was not compared yet: who can run what is not known."""
+        return bool(self.stale) or self.classes.is_behind
 
     # --- decisions --------------------------------------------------------------------------------------------------------
 
@@ -357,8 +367,8 @@ class Roster:
 
     def _reconsider(self) -> None:
         """Find out again which jobs wait for workers that lose nothing of their .blend."""
-        for job_class in self.classes.of_jobs.values():
-            if job_class.reconsider() and not job_class.waits and job_class.ready:
+        for job_class in self.classes.reconsider():
+            if not job_class.waits and job_class.ready:
                 for kind in job_class.lossy:
                     self.queues.unblock(kind)
                 self.queues.wake(job_class.able)

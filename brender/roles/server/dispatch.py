@@ -6,9 +6,8 @@ what it decides is carried out. A round's work is bounded: what is left over is 
 Hot path, watched by benchmarks.dispatch and benchmarks.scale.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import islice
 
 from brender.bus.messages import Cancel, Recall
 from brender.farm.farm import Farm
@@ -18,7 +17,6 @@ from brender.farm.stages import grow, queue_again
 from brender.farm.tasks import AttemptState
 from brender.model.eligibility import general_obstacle
 from brender.model.nodes import choose_blender, choose_series
-from brender.model.status import OPEN_JOB, OPEN_WORKER
 from brender.roles.effects import Now, Send
 from brender.roles.policy import Policy
 from brender.roles.server.availability import job_at, why_closed, why_nobody
@@ -27,24 +25,22 @@ from brender.roles.server.giving_way import GivingWay
 from brender.roles.server.granting import Granting
 from brender.roles.server.jobs import Emit, Jobs
 from brender.roles.server.repeats import Repeats
+from brender.roles.server.roster_updates import RosterUpdates
 from brender.scheduling.assignment import assign
-from brender.scheduling.audit import audit
-from brender.scheduling.gates import Gate, gates_of
 from brender.scheduling.reasons import Reasons
 from brender.scheduling.recalls import Recalls
 from brender.scheduling.roster import Roster
 from brender.scheduling.solitude import Solitude
-from brender.scheduling.terms import Demand, Held, Take
+from brender.scheduling.terms import Held, Take
 from brender.scheduling.worker_reasons import WorkerReasons
 
-#: How much is decided in a round at most (`assign`, `Recalls.take_back`): some milliseconds of work.
+#: How much is decided in a round at most (`assign`, `Recalls.take_back`): some milliseconds of work. What new jobs and workers
+#: cost (`RosterUpdates.spent`, which is less) comes out of the first.
 _ASSIGN_BUDGET = 2_500
 _RECALL_BUDGET = 800
 #: Seconds until the next look at what could be asked back, for each unit of the budget that the last one used: it takes a tenth
 #: of the time at most.
 _RECALL_PAUSE = 13e-6
-#: New jobs, and new workers, that are taken into account in a round at most.
-_NEW_A_ROUND = 100
 #: Attempts that are looked at in a round at most, for what is to be sent again.
 _ATTEMPTS_A_ROUND = 1_000
 #: Jobs whose retries become due that are looked at in a round at most.
@@ -82,14 +78,8 @@ class Dispatch:
         self.roster = self._roster
         self.explanations = Explanations(farm, policy, jobs, self._roster, self._reasons)
         self._repeats = Repeats(farm, self._roster, self._grants)
+        self._updates = RosterUpdates(farm, policy, self._roster, self._reasons, self.explanations, self._repeats)
         self._giving_way = GivingWay(farm, self._roster, jobs, emit, self.recall)
-        self._paths = farm.paths
-        """Those that the roster was told of."""
-        self._new_jobs: dict[str, None] = {}
-        self._new_workers: dict[str, None] = {}
-        """Those that the roster was not told of yet."""
-        self._delayed: dict[str, float] = {}
-        """Jobs with retries that wait, or that are put off: when the first of it may be tried."""
         self._to_send_again: deque[str] = deque()
         self._solitude = Solitude(self._roster, self._remaining)
         self._look_alone = 0.0
@@ -101,17 +91,17 @@ class Dispatch:
         """Give what can be given, ask back what should be elsewhere, send again what was not confirmed."""
         self.farm.usages.advance(now.wall)
         self._count_running(now)
-        for job_id in [job_id for job_id, due in self._delayed.items() if due <= now.mono][:_DELAYED_A_ROUND]:
+        for job_id in [job_id for job_id, due in self._updates.delayed.items() if due <= now.mono][:_DELAYED_A_ROUND]:
             if job := self.farm.jobs.get(job_id):
                 self._wake_delayed(job, now)
-        self._tell_roster(now)
+        self._updates.tell(now)
         if self._roster.lonely or self._roster.reserving or self._roster.machines.kept:
             self._keep_free(now)
-        assignment = assign(self._roster, _ASSIGN_BUDGET)
+        assignment = assign(self._roster, _ASSIGN_BUDGET - self._updates.spent)
         self._carry_out(assignment.takes, now)
         if assignment.idle_served and now.mono >= self._look_back:
             self._take_back(now)
-        self.behind = not assignment.complete or bool(self._new_jobs or self._new_workers)
+        self.behind = not assignment.complete or self._updates.is_behind
         if self._roster.pressing and assignment.idle_served:
             self._giving_way.look(now)
         self._repeats.look(now)
@@ -128,40 +118,13 @@ class Dispatch:
 
     def audit(self) -> list[str]:
         """Return what is wrong with what the scheduler knows of the farm, a sentence each; for tests, after `dispatch`."""
-        farm, roster = self.farm, self._roster
-        found = audit(roster)
-        changed, changed_jobs = farm.changed | self._new_workers.keys(), farm.changed_jobs | self._new_jobs.keys()
-        if roster.workers.keys() - changed != farm.workers.keys() - changed:
-            found.append("the scheduler knows other workers than there are")
-        live: Counter[Gate] = Counter()
-        for attempt in farm.attempts.values():
-            if attempt.job in farm.jobs and attempt.job not in changed_jobs:
-                live.update(gates_of(self._demand(farm.jobs[attempt.job])))
-        if not changed_jobs and live != roster.gates.live:
-            found.append(f"the scheduler counts the tasks {roster.gates.live}, and there are {live}")
-        for who, usage in farm.usages.known.items():
-            if who not in farm.usages.changed and usage.used != roster.shares.used(*who):
-                found.append(f"the scheduler was not told of a change of what {who} used")
-        for worker in (farm.workers[each] for each in farm.workers.keys() & roster.workers.keys() - changed):
-            known = roster.workers[worker.info.id]
-            share = self._share(worker) if known.machine is not None else (0, False)
-            noted = (known.info, known.count, known.serving, known.reserved, known.alone, known.tail)
-            is_true = noted == (worker.info, len(worker.attempts), worker.status in OPEN_WORKER, *share, self._tail(worker))
-            if not is_true or (known.cores, known.gpu_memory) != self._claim(worker):
-                found.append(f"the scheduler was not told of a change of the worker {worker.info.id}")
-        open_jobs = {job.id for job in farm.jobs.values() if self._is_open(job)}
-        if roster.jobs.keys() - changed_jobs != open_jobs - changed_jobs:
-            found.append("the scheduler knows other jobs than are open")
-        for job in (farm.jobs[each] for each in open_jobs & roster.jobs.keys() - changed_jobs):
-            told, demand = roster.jobs[job.id].demand, self._demand(job)
-            demand.mean_seconds = told.mean_seconds  # depends on the number of workers too, and need not be exact
-            if told != demand:
-                found.append(f"the scheduler was not told of a change of the job {job.id}: {told} is {demand} by now")
-        return found
+        return self._updates.audit()
 
     def why(self, worker: WorkerState) -> str:
-        """Return why *worker*, which is there and renders nothing, does not, as a sentence; "" where it was not told of yet."""
-        return self._worker_reasons.reason(worker.info.id) if worker.info.id in self._roster.workers else ""
+        """Return why *worker*, which is there and renders nothing, does not, as a sentence; "" where the scheduler
+        does not know all yet."""
+        known = worker.info.id in self._roster.workers and not self._roster.is_behind
+        return self._worker_reasons.reason(worker.info.id) if known else ""
 
     def recall(self, worker: WorkerState, now: Now, job: str = "") -> None:
         """Ask back what waits at *worker*, or only what is of *job*."""
@@ -182,47 +145,6 @@ class Dispatch:
 
     # --- what the scheduler knows ---------------------------------------------------------------------------------------
 
-    def _tell_roster(self, now: Now) -> None:
-        farm, roster = self.farm, self._roster
-        if farm.paths is not self._paths:
-            self._paths = farm.paths
-            farm.changed_jobs.update(job.id for job in farm.jobs.values() if job.need.variables)
-        self._tell_of_shares()
-        for job_id in sorted(farm.changed_jobs):
-            if job_id in farm.jobs and job_id not in roster.jobs:
-                self._new_jobs[job_id] = None
-            else:
-                self._tell_of_job(job_id, farm.jobs.get(job_id))
-        farm.changed_jobs.clear()
-        for worker_id in sorted(farm.changed):
-            if worker_id in farm.workers and worker_id not in roster.workers:
-                self._new_workers[worker_id] = None
-            else:
-                self._tell_of_worker(worker_id, farm.workers.get(worker_id), now)
-        farm.changed.clear()
-        for job_id in list(islice(self._new_jobs, _NEW_A_ROUND)):
-            del self._new_jobs[job_id]
-            self._tell_of_job(job_id, farm.jobs.get(job_id))
-            self.explanations.soon(job_id)
-        for worker_id in list(islice(self._new_workers, _NEW_A_ROUND)):
-            del self._new_workers[worker_id]
-            self._tell_of_worker(worker_id, farm.workers.get(worker_id), now)
-
-    def _tell_of_shares(self) -> None:
-        usages, shares = self.farm.usages, self._roster.shares
-        if usages.rescaled != 1.0:
-            shares.rescale(usages.rescaled)
-            usages.rescaled = 1.0
-        shares.scale = usages.scale
-        for kind, name in usages.changed_quotas:
-            shares.set_weight(kind, name, usages.quotas[kind, name].weight)
-            self._roster.set_limit((kind, name), usages.quotas[kind, name].most)
-        usages.changed_quotas.clear()
-        for who in usages.changed:
-            known = usages.known.get(who)
-            shares.set_used(*who, known.used if known is not None else 0.0)
-        usages.changed.clear()
-
     def _count_running(self, now: Now) -> None:
         """Count what runs for longer than was expected as it goes. Now and then; many in several rounds."""
         if not self._to_outrun and now.mono >= self._outrun_due:
@@ -232,41 +154,6 @@ class Dispatch:
             attempt = self.farm.attempts.get(self._to_outrun.popleft())
             if attempt is not None and attempt.began is not None:
                 self.farm.usages.outrun(attempt.id, now.mono - attempt.began)
-
-    def _tell_of_worker(self, worker_id: str, worker: WorkerState | None, now: Now) -> None:
-        if worker is None:
-            self._roster.worker_gone(worker_id)
-        else:
-            serving, is_open = worker.status in OPEN_WORKER, now.mono >= worker.closed_until
-            self._roster.worker_changed(
-                worker.info,
-                len(worker.attempts),
-                serving,
-                is_open,
-                *self._share(worker),
-                self._tail(worker),
-                *self._claim(worker),
-            )
-            if not (serving and is_open):
-                self._reasons.outdated()
-
-    def _tail(self, worker: WorkerState) -> str:
-        """Return the job of the last grant of *worker*; "" for none."""
-        return self.farm.attempts[next(reversed(worker.attempts))].job if worker.attempts else ""
-
-    def _share(self, worker: WorkerState) -> tuple[int, bool]:
-        """Return the bytes of memory that what *worker* runs, and has next, will need beyond what it holds; and whether nothing
-        else is to start on its machine meanwhile."""
-        jobs = [self.farm.jobs[self.farm.attempts[each].job] for each in islice(worker.attempts, 2)]
-        need = max((job.memory for job in jobs), default=0)
-        return max(0, need - worker.rendering), any(job.alone for job in jobs)
-
-    def _claim(self, worker: WorkerState) -> tuple[int, int]:
-        """Return the cores and the bytes of GPU memory that what *worker* holds reserves: what it does first reserves most
-        (`brender.scheduling.reservations.follows`)."""
-        first = next(iter(worker.attempts), None)
-        need = self.farm.jobs[self.farm.attempts[first].job].need if first is not None else None
-        return (need.cores, need.gpu_memory) if need is not None else (0, 0)
 
     def note_memory(self, worker: WorkerState, available: int) -> None:
         """Note the bytes of memory that nothing uses on the machine of *worker*, as that says now."""
@@ -292,55 +179,12 @@ class Dispatch:
         others = [self.farm.workers[each] for each in beside if each in self.farm.workers]
         return any(each.attempts or (attempt.began is not None and each.worked_until >= attempt.began) for each in others)
 
-    def _tell_of_job(self, job_id: str, job: JobState | None) -> None:
-        is_open = job is not None and self._is_open(job)
-        if job is not None and is_open:
-            self._roster.job_changed(self._demand(job))
-        elif job is not None:
-            self._roster.job_closed(job_id, job.urgency, len(job.live), gates_of(self._demand(job)) if job.live else ())
-        else:
-            self._roster.job_closed(job_id)
-        if job is not None and (job.delayed or job.put_off):
-            self._delayed[job_id] = min(due for due, _ in (*job.delayed, *job.put_off.values()))
-        else:
-            self._delayed.pop(job_id, None)
-        for known, belongs in (
-            (self.explanations.silent, job is not None and job.status in OPEN_JOB and not job.closed and not job.begun),
-            (self._repeats.given_out, job is not None and is_open and job.live and not job.queued),
-        ):
-            if belongs:
-                known[job_id] = None
-            else:
-                known.pop(job_id, None)
-
-    def _is_open(self, job: JobState) -> bool:
-        return job.status in OPEN_JOB and not job.closed and self.policy.only_job in ("", job.id)
-
-    def _demand(self, job: JobState) -> Demand:
-        return Demand(
-            job.id,
-            job.urgency,
-            job.order,
-            len(job.live),
-            job.queued,
-            job.need,
-            job.mean_task_seconds(len(self.farm.workers)),
-            frozenset(job.kept_off | job.put_off.keys()),
-            job.memory,
-            self.farm.paths if job.need.variables else (),
-            {worker: reason for worker, (_, reason) in job.put_off.items()},
-            bool(job.alone),
-            job.spec.project,
-            job.spec.user,
-            job.spec.sharing.most_workers,
-            job.spec.sharing.rush,
-            job.spec.sharing.reclaim_at_once,
-        )
-
     # --- inside ---------------------------------------------------------------------------------------------------------
 
     def _carry_out(self, takes: list[Take], now: Now) -> None:
         pinned: set[str] = set()
+        workers, jobs = set(self.farm.changed), set(self.farm.changed_jobs)
+        granted = []
         for take in takes:
             worker, job = self.farm.workers[take.worker], self.farm.jobs[take.job]
             self.farm.usages.changed[job.spec.project, job.spec.user] = None
@@ -353,6 +197,9 @@ class Dispatch:
                 self.farm.changed_jobs.add(job.id)
                 continue
             self._grant(job, worker, now)
+            if take.worker not in workers and job.id not in jobs:
+                granted.append((job, worker))
+        self._updates.note_granted(granted)
         self._grants.send()
 
     def _has_its_blender(self, worker: WorkerState, job: JobState, pinned: set[str]) -> bool:

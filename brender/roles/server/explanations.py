@@ -51,7 +51,7 @@ class Explanations:
 
     def explain(self, now: Now) -> None:
         """Say on each job that has work and none of it running why that is so. Now and then; many jobs in several rounds."""
-        if self._roster.stale:
+        if self._roster.is_behind:
             return
         if self._has_new:
             self.see_new_jobs(now)

@@ -60,7 +60,7 @@ from brender.roles.effects import (
 from brender.roles.policy import Policy
 from brender.roles.server.addons import addon_of
 from brender.roles.server.backups import BackupPlan, ScheduledBackups, back_up_before, farm_mark
-from brender.roles.server.collection import collect_in_steps
+from brender.roles.server.collection import collect_a_step, collect_in_steps
 from brender.roles.server.core import ServerCore
 from brender.roles.server.deletion import Remover
 from brender.roles.server.enrolment import Enrolment
@@ -412,6 +412,7 @@ class Server:
             self._look_at_folders(now)
             self._look_ahead()
         self._round.tick()
+        collect_a_step()
         self._tell_of_itself(now)
         if self._round.has_more_to_do:
             self.loop.post(lambda: None)  # the next round begins at once

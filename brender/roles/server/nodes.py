@@ -283,9 +283,10 @@ class Nodes:
 
     def show_changed(self, now: Now) -> None:
         """Keep the rows of changed workers true."""
-        for worker_id in self.farm.changed:
+        for worker_id in self.farm.changed | self.farm.granted:
             if worker := self.farm.workers.get(worker_id):
                 self._show(worker, now)
+        self.farm.granted.clear()
 
     def _note_stuck(self, worker: WorkerState, stats: Stats) -> None:
         """Note whether what *worker* renders seems stuck, by the *stats* that it told."""

@@ -43,6 +43,8 @@ class Planning:
     def _short_ones(self) -> list[JobState]:
         """Return the jobs that run short. Only those that changed are looked at, and those that may run short since then."""
         self._watched.update(dict.fromkeys(self.farm.changed_jobs))
+        self._watched.update(dict.fromkeys(self.farm.granted_jobs))
+        self.farm.granted_jobs.clear()
         short = []
         for job_id in list(self._watched):
             job = self.farm.jobs.get(job_id)
@@ -54,7 +56,7 @@ class Planning:
 
     def audit(self) -> list[str]:
         """Return which jobs run short and are not looked at, a sentence each; for tests."""
-        seen = self._watched.keys() | self.farm.changed_jobs
+        seen = self._watched.keys() | self.farm.changed_jobs | self.farm.granted_jobs
         missed = [job.id for job in self.farm.jobs.values() if self._runs_short(job) and job.id not in seen]
         return [f"nothing more of the job {each} would be planned" for each in missed]
 

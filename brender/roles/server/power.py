@@ -214,7 +214,7 @@ class Power:
             if not may_sleep(idle, self.plan.after) or not all(self.plan.covers(each.info) for each in workers):
                 continue
             known = [self._roster.workers[each.info.id] for each in workers if each.info.id in self._roster.workers]
-            if self._why_not(machine) or self._roster.stale or any(has_work(self._roster, each) for each in known):
+            if self._why_not(machine) or self._roster.is_behind or any(has_work(self._roster, each) for each in known):
                 continue
             self._begin(machine, f"it was idle for {_duration(self.plan.after)}", now)
 
@@ -262,7 +262,7 @@ class Power:
             if is_wanted and each.phase is not Phase.GOING:
                 sleeping.setdefault(machine, []).append(self._tagged(each.info))
         self._said = {}
-        if not sleeping or self._roster.stale:
+        if not sleeping or self._roster.is_behind:
             self._note_wanted((), now)
             return
         slots = {machine: len(sleeping[machine]) for machine in sorted(sleeping) if machine in due or machine in coming}
