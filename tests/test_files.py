@@ -21,7 +21,7 @@ from brender.model.errors import BadInput, NotFound
 from brender.model.nodes import Blender
 from tests.conftest import BLENDS, SCENES
 from tests.rendering import studio
-from tests.tools import can_hide, command, let_commands_ask, until
+from tests.tools import can_hide, command, let_commands_ask, process, until
 
 #: Every scene here that has a camera, and what it is rendered with beside its own settings (EEVEE takes long without a GPU, and
 #: Blender Internal is no more).
@@ -125,10 +125,10 @@ def test_a_scene_that_was_sent_renders_as_it_does_here(
 def test_without_being_sent_a_scene_that_the_worker_does_not_see_cannot_be_rendered(
     apart: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """So that the test before can fail."""
+    """So that the test before can fail. Another worker, which sees it, renders such a job; the first is kept off it then."""
     if not can_hide():
         pytest.skip("no process here may have mounts of its own")
-    _, mine = apart
+    server, mine = apart
     scene = mine.parent / "private" / "unsent" / "scenes" / "03_animated_cube.blend"
     shutil.copytree(SCENES.parent, scene.parents[1])
     output = mine.parent / "unsent"
@@ -136,6 +136,15 @@ def test_without_being_sent_a_scene_that_the_worker_does_not_see_cannot_be_rende
     said = command(capsys, "submit", scene, *words, "--data", mine)
     assert said.code == 5 and said_of_gone(scene, "").partition(", ")[0] in said.err
     assert "--send sends them" in said.err, "which is said before"
+    seeing = process("worker", "--name", "sees", "--keep-warm", "0", data=mine.parent / "sees", farm=server)
+    with seeing, client(None, mine) as connection:
+        until(lambda: [row["status"] for row in connection.ask("workers") if row["name"] == "sees"] == ["idle"])
+        words = ("--frames", "1-4", "--chunk", "1", "--name", "seen-by-one", *words[2:])
+        assert command(capsys, "submit", scene, *words, "--overwrite", "--data", mine).code == 0
+        job = next(row["id"] for row in connection.ask("jobs") if row["name"] == "seen-by-one")
+        told = connection.ask("job", id=job)
+    assert (told["status"], told["completed_parts"]) == ("completed", 4)
+    assert [each["worker_name"] for each in told["kept_off"]] == ["w"] and str(scene) in told["kept_off"][0]["reason"]
 
 
 @pytest.mark.blender

@@ -155,7 +155,8 @@ def test_a_file_that_is_gone_when_its_turn_comes_fails_the_job_which_says_so(run
     running.connection.act("resume", job)
     record = ended(running.connection, job)
     assert record["status"] == "failed"
-    assert record["reason"] == said_of_gone(file, job)
+    assert record["reason"].endswith(said_of_gone(file, job)), "and not for the first try: this worker may only see it late"
+    assert record["failures"] > 1
 
 
 _SCRIPTED = """

@@ -27,6 +27,7 @@ from brender.jobs.video import TRAVELLING, not_among
 from brender.model.bundle import Bundle, read_bundle
 from brender.model.causes import Cause
 from brender.model.errors import BadInput
+from brender.model.failure_patterns import Follows
 from brender.model.frame_file import FrameFile, named_files
 from brender.model.job import BAKE, FILM
 from brender.model.paths import BUILT_IN
@@ -263,6 +264,13 @@ def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: P
         if delivery.reason:
             raise AttemptFailed(f"{name} could not be brought to the server: {delivery.reason}", cause=Cause.FILES)
     return part
+
+
+def check_there(file: Path, attempt: Attempt) -> None:
+    """Raise `AttemptFailed` where the .blend *file* of *attempt*'s job is not there. Only this worker is known not to see it:
+    another may have its folder mounted, or have heard of a new file sooner."""
+    if not file.exists():
+        raise AttemptFailed(said_of_gone(file, attempt.order.job), cause=Cause.FILES, follows=Follows.ELSEWHERE)
 
 
 def said_of_gone(file: Path, job: str) -> str:

@@ -16,7 +16,7 @@ from brender.engines.environment import clean_environment
 from brender.engines.events import Cautioned, PartFinished, Pictured
 from brender.engines.frame_path import FramePath, Seen, explained
 from brender.engines.further_files import Further, Gathered
-from brender.engines.job_files import baked_file, said_of_gone
+from brender.engines.job_files import baked_file, check_there
 from brender.engines.neighbours import Neighbours
 from brender.engines.ocio import environment_of, own_configuration
 from brender.engines.picture_reader import PictureReader
@@ -28,7 +28,6 @@ from brender.engines.views import own_picture, picture_path
 from brender.engines.warm import Keeper, WarmScene
 from brender.jobs.blender_animation import said_of_strips
 from brender.jobs.film import film_request
-from brender.model.causes import Cause
 from brender.model.grant import FurtherFile, PartGrant
 from brender.model.job import MISSING_AT_WORKER
 from brender.model.nodes import Blender
@@ -128,8 +127,7 @@ class Rendering:
         """Return the session with the scene open."""
         if self._open is None:
             attempt = self.attempt
-            if not self.file.exists():
-                raise AttemptFailed(said_of_gone(self.file, attempt.order.job), permanent=True, cause=Cause.FILES)
+            check_there(self.file, attempt)
             self._open = self.keeper.take(
                 attempt, self.blender, self._environment(), self._request(), fresh=self.settings["process"] != "warm"
             )
