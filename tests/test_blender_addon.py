@@ -5,6 +5,7 @@ import http.server
 import io
 import json
 import os
+import re
 import subprocess
 import threading
 import tomllib
@@ -17,8 +18,8 @@ import pytest
 
 from brender import __version__
 from brender.blender_addon import brender_farm
-from brender.blender_addon.brender_farm.client import Away, Farm, FarmError, checked_address, is_own_machine
-from brender.blender_addon.brender_farm.fetching import Arriving, folder_names, held
+from brender.blender_addon.brender_farm.client import EXPIRED, Away, Farm, FarmError, SignedOut, checked_address, is_own_machine
+from brender.blender_addon.brender_farm.fetching import Arriving, folder_names, folder_of, held, slot_key
 from brender.blender_addon.brender_farm.sending import bring, check_missing, is_there, is_used, outlook, outlook_of_all
 from brender.blender_addon.build import addon_zip
 from brender.commands.localfarm import FarmPlan, LocalFarm
@@ -209,6 +210,8 @@ class _Odd(http.server.BaseHTTPRequestHandler):
             self._say(502, b"<html>Bad gateway</html>")
         elif "more=" in self.path:
             self._say(200, b'{"bytes": 0}')
+        elif "expired" in self.path:
+            self._say(401, b'{"code": "token-expired"}')
         elif "away" in self.path:
             self._say(302, b"", Location="http://elsewhere/")
         elif "broken" in self.path:
@@ -268,6 +271,11 @@ def test_a_farm_that_goes_away_in_mid_upload_is_one_sentence(odd: Farm, tmp_path
 def test_a_farm_behind_a_proxy_that_does_not_reach_it_is_away(odd: Farm) -> None:
     with pytest.raises(Away):
         odd.ask("/gateway")
+
+
+def test_an_artist_who_did_not_use_the_farm_for_long_is_told_why_the_sign_in_is_gone(odd: Farm) -> None:
+    with pytest.raises(SignedOut, match=re.escape(EXPIRED)):
+        odd.ask("/expired")
 
 
 def test_a_farm_older_than_the_add_on_is_said_to_be_that(odd: Farm, tmp_path: Path) -> None:
@@ -346,3 +354,10 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
 
 def test_folders_of_layers_differ_on_every_platform() -> None:
     assert folder_names(["Fog/far", "Fog_far", "fog_FAR", ".."]) == ["Fog_far", "Fog_far 2", "fog_FAR 3", "frames"]
+
+
+@pytest.mark.parametrize("name", ["shot " * 60, "夜の場面" * 40, "é" * 200, "🎬" * 100])
+def test_a_long_name_of_a_job_stays_within_what_blender_and_file_systems_take(name: str) -> None:
+    assert len(f"{slot_key(name, '0123456789')}, frame -1048574".encode()) <= 63
+    assert len(folder_of(name, "0123456789").encode()) <= 255
+    assert slot_key(name, "0123456789").endswith(" 012345") and slot_key(name, "0123456789").startswith(name[:10])

@@ -1,6 +1,7 @@
 """Frames of the farm inside Blender: what the head of an OpenEXR file says, and the Render Result of real Blenders."""
 
 import json
+import struct
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 
 from brender.blender_addon import brender_farm
 from brender.blender_addon.brender_farm.client import Farm, FarmError
-from brender.blender_addon.brender_farm.exr_header import read_header
+from brender.blender_addon.brender_farm.exr_header import read_header, write_as_layer
 from brender.blender_addon.brender_farm.posters import COLORS, Poster, with_strip
 from brender.engines.command_line import script_in
 from brender.model.nodes import Blender
@@ -18,11 +19,56 @@ SESSION = Path(__file__).parent / "render_result_session.py"
 ADDON = Path(brender_farm.__file__).parents[1]
 
 
-@pytest.mark.parametrize("content", [b"v/1\x01", b"v/1\x01\x02\0\0\0channels\0chlist\0\xff\xff\xff\x7f", b"v/1\x01" + b"\0" * 8])
+def attribute(name: str, kind: str, value: bytes, size: int | None = None) -> bytes:
+    return f"{name}\0{kind}\0".encode() + struct.pack("<i", len(value) if size is None else size) + value
+
+
+CHANNELS = attribute("channels", "chlist", b"".join(letter + b"\0" + bytes(16) for letter in (b"A", b"B", b"G", b"R")) + b"\0")
+
+
+def head(*attributes: bytes, window: tuple[int, int, int, int] = (0, 0, 95, 53)) -> bytes:
+    """The head of an OpenEXR file with the four CHANNELS, that *window*, and *attributes* before them."""
+    given = b"".join(attributes) + CHANNELS + attribute("dataWindow", "box2i", struct.pack("<4i", *window))
+    return b"v/1\x01\x02\0\0\0" + given + b"\0"
+
+
+BROKEN = {
+    "cut": b"v/1\x01",
+    "longer than its file": b"v/1\x01\x02\0\0\0channels\0chlist\0\xff\xff\xff\x7f",
+    "without anything": b"v/1\x01" + bytes(8),
+    "of a size below nothing, back to itself": head(attribute("a", "b", b"", -8)),
+    "of a name without an end": b"v/1\x01\x02\0\0\0" + b"a" * 1000,
+    "of too many attributes": head(attribute("a", "b", b"") * 2**16),
+    "of too many channels": head(attribute("view", "string", bytes(2**24))),
+    "with its left at the right": head(window=(0, 0, -5, 53)),
+    "higher than pictures are": head(window=(0, -(2**31), 95, 0)),
+}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
 def test_what_is_no_whole_exr_file_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.exr").write_bytes(content)
     with pytest.raises(FarmError, match="not a whole OpenEXR"):
         read_header(str(tmp_path / "a.exr"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [BROKEN["cut"], head()[:-40], head(), head() + struct.pack("<Q", 2**60), head() + bytes(8)],
+    ids=["cut", "without a size", "without pixels", "with pixels beyond its end", "with pixels before its head"],
+)
+def test_a_picture_that_is_not_whole_is_not_made_one_of_layers(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.exr").write_bytes(content)
+    with pytest.raises(FarmError, match="not a whole OpenEXR"):
+        write_as_layer(str(tmp_path / "a.exr"), str(tmp_path / "b.exr"), "Farm")
+    assert not (tmp_path / "b.exr").exists()
+
+
+def test_the_names_of_a_million_objects_in_an_exr_file_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a.exr").write_bytes(head(attribute("cryptomatte/1/manifest", "string", b'"Object.0000001":"00000000",' * 10**6)))
+    found = read_header(str(tmp_path / "a.exr"))
+    assert found is not None and (found.width, found.height, found.layers) == (96, 54, {})
 
 
 def test_a_file_of_another_kind_has_no_head_of_that_kind(tmp_path: Path) -> None:

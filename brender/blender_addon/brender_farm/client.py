@@ -25,6 +25,9 @@ WHERE = "Preferences, Add-ons, brender"
 
 Progress = Callable[[int, int], None]
 
+#: What an artist is told whose sign-in was good for some time after its last use.
+EXPIRED = f"You have not used the farm for a long time, so your sign-in has expired: sign in again, under {WHERE}"
+
 
 class FarmError(Exception):
     """What went wrong, as a sentence for an artist. ``code`` is the farm's word for what kind of problem it is; "": it did not
@@ -219,7 +222,7 @@ class Farm:
         except (ValueError, AttributeError):
             is_expired = False
         if is_expired:
-            return f"You were not here for long, and your sign-in at the farm has expired: sign in again, under {WHERE}"
+            return EXPIRED
         return f"The farm does not know your token (any more): sign in again, under {WHERE}"
 
     def _understood(self, said: bytes) -> Any:

@@ -2,6 +2,7 @@
 No bpy here."""
 
 import dataclasses
+import os
 import struct
 
 from .client import FarmError
@@ -12,8 +13,16 @@ _LONG_NAMES = 0x400
 _PLAIN = ("RGBA", "rgba", "XYZW", "xyzw", "UVA", "uva")
 #: Names of layer, pass and channel: what has fewer is the picture of a plain file.
 _NAMED = 3
-#: A head that is longer than this is not one that Blender wrote.
-_READ_MOST = 2**20
+#: The attributes whose values are needed here; those of the others, such as the manifests of cryptomattes, are passed over.
+_NEEDED = ("channels", "dataWindow", "multiView", "name", "view")
+#: The format's own limit of names and types, with the byte that ends them.
+_NAME_MOST = 256
+#: A head with more attributes, of more bytes, or with more bytes that are needed of it, is not one that a renderer wrote.
+_ATTRIBUTES_MOST, _BYTES_MOST, _NEEDED_MOST = 2**16, 2**28, 2**24
+#: The pixels a side that Blender's own pictures have at most.
+_SIDE_MOST = 2**16
+#: What reading a file that is broken, or of another format than it says, ends with.
+_BROKEN = (IndexError, ValueError, KeyError, OverflowError, struct.error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,15 +40,11 @@ def read_header(path):
     """Return the `Header` of the OpenEXR file at *path*, or ``None`` where it is another kind of file. Raises `FarmError`."""
     try:
         with open(path, "rb") as file:
-            head = file.read(_READ_MOST)
+            return _parsed(file) if file.read(len(_MAGIC)) == _MAGIC else None
     except OSError as error:
         raise FarmError(f"{path} cannot be read: {error.strerror or error}") from error
-    if not head.startswith(_MAGIC):
-        return None
-    try:
-        return _parsed(head)
-    except (IndexError, ValueError, KeyError, struct.error) as error:
-        raise FarmError(f"{path} is not a whole OpenEXR file") from error
+    except _BROKEN as error:
+        raise _not_whole(path) from error
 
 
 def write_as_layer(path, target, layer):
@@ -48,8 +53,10 @@ def write_as_layer(path, target, layer):
     try:
         with open(path, "rb") as file:
             whole = file.read()
-        attributes, begin = _attributes(whole, 8)
-        names, at, listed = [], 0, attributes["channels"]
+            file.seek(len(_MAGIC) + 4)
+            part = _Head(file).part()
+            begin = file.tell()
+        names, at, listed = [], 0, part["channels"]
         while listed[at]:
             name, at = _text(listed, at)
             names.append(f"{layer}.Combined.{name}".encode() + b"\0" + listed[at : at + 16])
@@ -62,41 +69,70 @@ def write_as_layer(path, target, layer):
         places = struct.unpack_from(f"<{(first - begin) // 8}Q", whole, begin)
         longer = len(made) - len(listed)
         (flags,) = struct.unpack_from("<I", whole, 4)
+        content = whole[:4] + struct.pack("<I", flags | _LONG_NAMES) + head
+        content += struct.pack(f"<{len(places)}Q", *(each + longer for each in places)) + whole[first:]
         with open(target, "wb") as file:
-            file.write(whole[:4] + struct.pack("<I", flags | _LONG_NAMES) + head)
-            file.write(struct.pack(f"<{len(places)}Q", *(each + longer for each in places)) + whole[first:])
+            file.write(content)
     except OSError as error:
         raise FarmError(f"{path} cannot be copied: {error.strerror or error}") from error
+    except _BROKEN as error:
+        raise _not_whole(path) from error
 
 
-def _parsed(head):
-    (flags,) = struct.unpack_from("<I", head, 4)
-    attributes, at = _attributes(head, 8)
-    parts = [attributes]
-    while flags & _MULTIPART:
-        attributes, at = _attributes(head, at)
-        if not attributes:
-            break
-        parts.append(attributes)
+def _not_whole(path):
+    return FarmError(f"{path} is not a whole OpenEXR file")
+
+
+def _parsed(file):
+    """Return the `Header` of the *file*, which is read as far as its magic number. Raises the errors of `_BROKEN`."""
+    (flags,) = struct.unpack("<I", file.read(4))
+    head = _Head(file)
+    parts = [head.part()]
+    while flags & _MULTIPART and (part := head.part()):
+        parts.append(part)
     left, low, right, high = struct.unpack("<4i", parts[0]["dataWindow"])
+    width, height = right - left + 1, high - low + 1
+    if not (0 < width <= _SIDE_MOST and 0 < height <= _SIDE_MOST):
+        raise ValueError("the picture has no size")
     names = [name for part in parts for name in _names(part)]
     has_views = any("multiView" in part or "view" in part for part in parts)
-    return Header(right - left + 1, high - low + 1, _layers(names), has_views)
+    return Header(width, height, _layers(names), has_views)
 
 
-def _attributes(head, at):
-    """Return the attributes of the part that begins *at* there, by their names, and where the next begins."""
-    found = {}
-    while head[at]:
-        name, at = _text(head, at)
-        _, at = _text(head, at)
-        (size,) = struct.unpack_from("<i", head, at)
-        found[name] = head[at + 4 : at + 4 + size]
-        at += 4 + size
-    return found, at + 1
+class _Head:
+    """The parts of the head of *file*, from where that is read to. Each attribute is read by itself, as a head has megabytes of
+    them; it raises the errors of `_BROKEN` where one does not end within the file, or where there are too many."""
+
+    def __init__(self, file):
+        self._file = file
+        self._end = min(os.fstat(file.fileno()).st_size, _BYTES_MOST)
+        self._attributes = self._kept = 0
+
+    def part(self):
+        """Return the needed attributes of the next part by their names; nothing where the head ends."""
+        found = {}
+        while name := self._word():
+            self._word()
+            (size,) = struct.unpack("<i", self._file.read(4))
+            after = self._file.tell() + size
+            self._attributes += 1
+            self._kept += size if name in _NEEDED else 0
+            if size < 0 or after > self._end or self._attributes > _ATTRIBUTES_MOST or self._kept > _NEEDED_MOST:
+                raise ValueError(f"the attribute {name} does not end")
+            if name in _NEEDED:
+                found[name] = self._file.read(size)
+            self._file.seek(after)
+        return found
+
+    def _word(self):
+        at = self._file.tell()
+        word, length = _text(self._file.read(_NAME_MOST), 0)
+        self._file.seek(at + length)
+        return word
 
 
 def _text(head, at):
+    """Return the text in *head* that begins *at* there, and where the next begins. Raises `ValueError` where it does not end."""
     end = head.index(0, at)
     return head[at:end].decode("utf-8", "replace"), end + 1
 

@@ -7,6 +7,10 @@ from urllib.parse import urlencode
 from .client import FarmError, unlike
 
 _ENDED = ("completed", "failed", "canceled")
+#: The bytes of a job's name in that of a slot, which Blender cuts at 63 with the job's short id and the frame after it.
+_IN_SLOT = 40
+#: The bytes of a job's name in that of its folder, which file systems refuse from 256 on.
+_IN_FOLDER = 200
 
 
 class Arriving:
@@ -93,7 +97,7 @@ class Arriving:
             if os.path.isfile(there):
                 return there
         pieces = [safe_name(piece) for piece in part["output"].split("/") if piece not in ("", ".", "..")]
-        target = os.path.join(self._folder, safe_name(f"{job['name']}-{self.id[:6]}"), *pieces)
+        target = os.path.join(self._folder, folder_of(job["name"], self.id), *pieces)
         try:
             os.makedirs(os.path.dirname(target), exist_ok=True)
         except OSError as error:
@@ -124,6 +128,25 @@ def held(frames, wanted):
         path = frames.get(number, path)
         found.append(path)
     return found
+
+
+def cut(text, most):
+    """Return *text* as far as it has *most* bytes in UTF-8, in whole letters.
+
+    >>> cut("größe", 4), cut("größe", 3)
+    ('grö', 'gr')
+    """
+    return text.encode(errors="ignore")[:most].decode(errors="ignore")
+
+
+def slot_key(name, id):
+    """Return how the slots of the Render Result are called that have frames of the job *name*, as far as their numbers."""
+    return f"{cut(name, _IN_SLOT)} {id[:6]}"
+
+
+def folder_of(name, id):
+    """Return how the folder with the frames of the job *name* is called."""
+    return safe_name(f"{cut(name, _IN_FOLDER)}-{id[:6]}")
 
 
 def safe_name(name):

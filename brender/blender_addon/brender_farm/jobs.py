@@ -8,12 +8,10 @@ import bpy
 from . import following, outbox, render_result, state
 from .background import Working
 from .client import FarmError, unlike
-from .fetching import Arriving
+from .fetching import Arriving, slot_key
 from .preferences import address_of, farm_of, outbox_folder
 
 SHOWN_MOST = 8
-#: How much of a job's name is in that of a slot, which Blender cuts at 63 bytes.
-_NAME_MOST = 36
 _ACTIONS = [
     ("pause", "Pause", "Hand out no more of its frames"),
     ("resume", "Resume", "Go on with it"),
@@ -133,7 +131,7 @@ class BRENDER_OT_to_render_result(Working, bpy.types.Operator):
 
     def finish(self, context, result):
         frame, path = result
-        key = f"{self._arriving.name[:_NAME_MOST]} {self.job[:6]}"
+        key = slot_key(self._arriving.name, self.job)
         inexact = render_result.load(context, path, f"{key}, frame {frame}", key)
         image = render_result.image()
         is_shown = following.show(context, image) is not None
