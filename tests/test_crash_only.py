@@ -233,6 +233,26 @@ def _away(*_: Any) -> None:
     raise OperationalError("the database is away")
 
 
+@pytest.mark.parametrize("is_noticed", [False, True])
+def test_who_submits_or_acts_while_the_database_is_away_is_asked_to_try_again(
+    monkeypatch: pytest.MonkeyPatch, is_noticed: bool
+) -> None:
+    world = farm_of_two()
+    job = world.submit(animation("1-4", chunk=1))["id"]
+    with monkeypatch.context() as patch:
+        for owner, name in ((Writer, "has"), (Writer, "commit"), (FarmStore, "restore"), (FarmStore, "job_id")):
+            patch.setattr(owner, name, _away)
+        if is_noticed:
+            world.round.apply(lambda core, now: core.farm.ledger.put("project", "film", {}) or [])  # type: ignore[func-returns-value]
+            world.round.settle()
+        assert world.round.paused is is_noticed
+        told = [world.submit(animation("7")), world.act("cancel", job), world.submit(animation("8"))]
+        assert [each.code for each in told] == [Paused.code] * 3
+    world.run(2.0)
+    assert not world.round.paused and world.submit(animation("7"))["id"] != job
+    assert sorted(world.finish_everything()) == [1, 2, 3, 4, 7]
+
+
 def test_nothing_is_answered_before_it_is_written_after_a_time_in_which_nothing_could_be(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     written, full = Writer.commit, [True]

@@ -1,5 +1,6 @@
 """The table of rights: who may do what to whose things, and that the server asks it, whatever others say."""
 
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import msgspec
@@ -15,6 +16,7 @@ from brender.model.people import Role
 from brender.model.rights import TABLE, Actor, Scope, may, rights_of, why_not
 from brender.roles.effects import Peer
 from brender.roles.server.permission import permitted
+from brender.roles.server.submission import Submissions, Submitted
 from tests.rows import put
 from tests.world import World, animation
 
@@ -207,6 +209,36 @@ def test_a_known_job_is_answered_only_to_those_whose_it_is(world: World, is_ende
     assert _is_refused(world.request(of_a_key, KeyRole.CLIENT, "mallory"))
     assert world.request(msgspec.structs.replace(of_a_key, id=new_id()), KeyRole.ADMIN)["id"] == mine.job.id
     assert len(world.ask("jobs")) == 1
+
+
+def test_a_job_that_is_not_written_yet_and_not_in_memory_any_more_is_theirs_who_submitted_it(world: World) -> None:
+    world.server.farm.users["dora"] = Role.ARTIST
+    mine = m.Submit(id=new_id(), job=animation("1-3", id="b" * 16), on_behalf_of="anna")
+    world.round.receive(Peer("local", b"client", key=KeyRole.DASHBOARD), mine)
+    del world.server.farm.jobs[mine.job.id]  # (as when all of it was there already)
+    told = world.request(msgspec.structs.replace(mine, id=new_id(), on_behalf_of="dora"))
+    assert _is_refused(told) and "and this is anna's" in told.message
+
+
+def test_a_job_whose_files_are_looked_at_still_is_theirs_who_submitted_it(world: World) -> None:
+    looking: list[Any] = []
+    keeper = SimpleNamespace(prepare=lambda job, variables, site, found: looking.append((job, found)))  # a folder that is slow
+    decided: list[tuple[Submitted, Any]] = []
+    submissions = Submissions(keeper, lambda do: do(), lambda *found: decided.append(found))  # type: ignore[arg-type]
+    world.store.looked_at = submissions.submitter
+    world.server.farm.users |= {"dora": Role.ARTIST, "boss": Role.ADMIN}
+    mine = m.Submit(id=new_id(), job=animation("1-3", id="b" * 16), on_behalf_of="anna")
+
+    def submit(user: str) -> None:
+        message = msgspec.structs.replace(mine, id=new_id(), on_behalf_of=user)
+        if (allowed := world.round.allowed(Peer("local", b"client", key=KeyRole.DASHBOARD), message)) is not None:
+            submissions.look(allowed[0], message, SimpleNamespace(), (), "", 0.0)  # type: ignore[arg-type]
+
+    for user in ("anna", "dora", "boss"):
+        submit(user)
+    assert len(looking) == 1 and submissions.submitter(mine.job.id) == "anna"
+    looking[0][1](looking[0][0])
+    assert [(each.peer.user, each.submit.on_behalf_of) for each, _ in decided] == [("anna", "boss")], "dora was refused"
 
 
 def test_the_server_knows_itself_whose_a_thing_is(world: World) -> None:

@@ -64,6 +64,8 @@ class FarmStore:
         self.writer = writer
         self.record = record
         self.trouble = ""
+        self.looked_at: Callable[[str], str | None] = lambda job: None
+        """Tells who submitted a job whose files are looked at, so that it is not in the record yet."""
         self._pending: list[Row] = []
         self._committed: list[Row] = []
         """Rows that are written, and were not returned yet."""
@@ -195,6 +197,12 @@ class FarmStore:
     def job_owner(self, job: str) -> str:
         """Return the user of the job with this id."""
         return str(self.writer.tables.Job.select(self.writer.tables.Job.user).where(self.writer.tables.Job.id == job).scalar())
+
+    def submitter(self, job: str) -> str | None:
+        """Return the user who submitted the job with this id, be it that its files are looked at still; ``None`` where nobody
+        did."""
+        submitter = self.looked_at(job)
+        return self.job_owner(job) if submitter is None and self.has_job(job) else submitter
 
     def preset_owner(self, name: str) -> str | None:
         """Return the user who keeps the preset *name*, ``None`` where there is none."""

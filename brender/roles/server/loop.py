@@ -161,6 +161,7 @@ class Server:
             self._store = FarmStore(
                 self._writer, record, self.database, self._tell_trouble, self._keeper.placement.waiting, policy.plan_slice
             )
+            self._store.looked_at = self._submissions.submitter
             self._id, self._name = secrets.token_hex(8), name
             self._round = Round(self._store, self, self._make_core, self._now)
             self._desk = Enrolment(self._round, self._queries, self.addresses, self._keyring.refusals)
@@ -275,10 +276,12 @@ class Server:
             key=principal.role,
         )
         self._at_hand = received
-        allowed = self._round.allowed(sender, received.message)
-        if allowed is None:
-            return
-        peer, message = allowed
+        with self._round.reading(sender, received.message):
+            allowed = self._round.allowed(sender, received.message)
+            if allowed is not None:
+                self._take(*allowed, received)
+
+    def _take(self, peer: Peer, message: Message, received: Received) -> None:
         if self._traces is not None:
             self._traces.received(message)
         if isinstance(message, Ask):

@@ -27,8 +27,8 @@ class Things(Protocol):
     def job_id(self, named: str) -> str:
         """Return the id of the job *named* so. Raises `NotFound` or `BadInput`."""
 
-    def has_job(self, job: str) -> bool:
-        """Return whether there is a job with this id."""
+    def submitter(self, job: str) -> str | None:
+        """Return the user who submitted the job with this id, which may be looked at still; ``None`` where nobody did."""
 
     def job_owner(self, job: str) -> str:
         """Return the user of the job with this id."""
@@ -83,9 +83,8 @@ def _owner(farm: Farm, things: Things, actor: Actor, action: str, message: Messa
     if isinstance(message, Submit):
         # A job that is known by that id is answered for: it has to be theirs. A new one is accepted in their name.
         known = farm.jobs.get(message.job.id)
-        if known is not None:
-            return known.spec.user
-        return things.job_owner(message.job.id) if things.has_job(message.job.id) else actor.name
+        user = known.spec.user if known is not None else things.submitter(message.job.id)
+        return actor.name if user is None else user
     if isinstance(message, Act):
         if message.action in NODE_ACTIONS:
             return ""

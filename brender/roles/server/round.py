@@ -8,7 +8,8 @@ in the record for those who look into it, and refused when it comes again.
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -133,13 +134,26 @@ class Round:
 
     def receive(self, peer: Peer, message: Message) -> None:
         """Apply *message* of *peer*, if they may ask for that. It is answered after the commit (`settle`)."""
-        if (allowed := self.allowed(peer, message)) is not None:
-            self.take(*allowed)
+        with self.reading(peer, message):
+            if (allowed := self.allowed(peer, message)) is not None:
+                self.take(*allowed)
+
+    @contextmanager
+    def reading(self, peer: Peer, message: Message) -> Iterator[None]:
+        """While *message* of *peer* is looked at, which nothing is applied of yet: where the database does not answer, they are
+        asked to try again, and the farm is read from it when it does."""
+        try:
+            yield
+        except (OperationalError, InterfaceError):
+            log.exception("the database did not answer")
+            self._abandon(_Input(lambda core, now: []), "")
+            self._while_paused(peer, message)
 
     def allowed(self, peer: Peer, message: Message) -> tuple[Peer, Message] | None:
         """Return *peer* as the one who asks, and *message*, for `take`; ``None`` where that was answered already: they may not
         have it done. No message is taken that was not asked about here."""
-        if isinstance(message, Act | Manage):
+        is_new = isinstance(message, Submit) and message.job.id not in self.core.farm.jobs
+        if is_new or isinstance(message, Act | Manage):
             self.settle()  # what it is about may be new
             if self.paused:
                 self._while_paused(peer, message)

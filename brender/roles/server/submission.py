@@ -4,7 +4,7 @@ That may take a while, and for ever where the folder does not answer: the contro
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from brender.bus.messages import Submit
 from brender.bus.transport import Received
@@ -43,12 +43,19 @@ class Submissions:
     def look(
         self, peer: Peer, submit: Submit, received: Received, variables: Iterable[PathVariable], site: str, mono: float
     ) -> None:
-        """Have the job of *submit* looked at. Its client may ask again meanwhile: the last one who asked is answered."""
+        """Have the job of *submit* looked at. Its client may ask again meanwhile: the last one who asked is answered, and the job
+        is theirs who submitted it first."""
         id = submit.job.id
-        known = self._waiting.get(id)
+        if (known := self._waiting.get(id)) is not None:
+            peer = replace(peer, user=known.peer.user or known.submit.job.user)
         self._waiting[id] = Submitted(peer, submit, received, known.until if known else mono + PATIENCE_SECONDS)
         if known is None:
             self._keeper.prepare(submit.job, variables, site, lambda found: self._post(lambda: self._found(id, found)))
+
+    def submitter(self, job: str) -> str | None:
+        """Return the user who submitted *job*, ``None`` where it is not looked at."""
+        known = self._waiting.get(job)
+        return None if known is None else known.peer.user or known.submit.job.user
 
     def overdue(self, mono: float) -> list[tuple[Submitted, str]]:
         """Return, and forget, the jobs whose folders have not answered in time; each with a sentence for its submitter."""
