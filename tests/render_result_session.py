@@ -25,6 +25,10 @@ FORMATS = {
     "layers.exr": ("OPEN_EXR_MULTILAYER", "32", "RGBA"),
 }
 TOLD = {}
+#: What is called at a render.
+HANDLERS = ["render_init", "render_pre", "render_post", "render_complete", "render_cancel", "render_write", "render_stats"]
+HANDLERS += ["frame_change_pre", "frame_change_post"]
+called = []
 scene = bpy.context.scene
 render, settings = scene.render, scene.render.image_settings
 
@@ -55,10 +59,27 @@ def shown_differs(path, written):
 
 
 def state():
-    kept = "engine resolution_x resolution_y resolution_percentage use_border use_compositing use_sequencer use_multiview"
-    found = [getattr(render, name) for name in kept.split()] + [scene.camera.name if scene.camera else None]
+    kept = "engine resolution_x resolution_y resolution_percentage use_border use_compositing use_sequencer use_multiview "
+    kept += "use_freestyle use_motion_blur"
+    found = [getattr(render, name, None) for name in kept.split()] + [scene.camera.name if scene.camera else None]
     found += [[each.name, each.use] for each in scene.view_layers]
-    return found + [len(each) for each in (bpy.data.scenes, bpy.data.cameras, bpy.data.objects)]
+    found += [len(each) for each in (bpy.data.scenes, bpy.data.cameras, bpy.data.objects)]
+    return found + [list(getattr(bpy.app.handlers, name)) for name in HANDLERS]
+
+
+def slots_now():
+    """Return which slot is the active one, and how all are called."""
+    slots = render_result.image().render_slots
+    return [slots.active_index, [each.name for each in slots]]
+
+
+def refused(name, key="x"):
+    """Return what is said of a picture that cannot be put into the Render Result."""
+    try:
+        render_result.load(bpy.context, f"{FOLDER}/{name}", f"{key}, frame 1", key)
+    except FarmError as error:
+        return str(error)
+    return ""
 
 
 render.engine, scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.device = "CYCLES", 1, False, "CPU"
@@ -77,6 +98,12 @@ render.resolution_percentage, render.use_border = 50, True
 bpy.ops.render.render()
 write_as("OPEN_EXR", "32", "RGBA")
 render_result.image().save_render(f"{FOLDER}/own.exr")
+if hasattr(render, "use_freestyle"):
+    render.use_freestyle = True
+render.use_motion_blur = True
+for name in HANDLERS:
+    for number in (1, 2):
+        getattr(bpy.app.handlers, name).append(lambda *words, call=(name, number): called.append(call))
 before = state()
 for name, written in FORMATS.items():
     inexact = render_result.load(bpy.context, f"{FOLDER}/{name}", f"{name}, frame 1", name)
@@ -90,6 +117,7 @@ for name, written in FORMATS.items():
         difference = shown_differs(f"{FOLDER}/{name}", ("PNG", "8", "RGB") if name == "still.jpg" else written)
     TOLD[name] = [difference, inexact]
 TOLD["unchanged"] = state() == before
+TOLD["called"] = list(called)
 slots = render_result.image().render_slots
 TOLD["slots"] = [each.name for each in slots][8:]
 render_result.load(bpy.context, f"{FOLDER}/float.exr", "float.exr, frame 2", "float.exr")
@@ -99,12 +127,20 @@ TOLD["own"] = shown_differs(f"{FOLDER}/own.exr", FORMATS["float.exr"])
 
 Path(FOLDER, "cut.exr").write_bytes(Path(FOLDER, "half.exr").read_bytes()[:200])
 Path(FOLDER, "no.png").write_bytes(b"no picture")
-TOLD["refused"] = []
-for name in ("cut.exr", "no.png", "gone.png"):
-    try:
-        render_result.load(bpy.context, f"{FOLDER}/{name}", "x", "x")
-    except FarmError as error:
-        TOLD["refused"].append(str(error))
+now = slots_now()
+TOLD["refused"] = [refused(name) for name in ("cut.exr", "no.png", "gone.png")]
+TOLD["slots after refusals"] = slots_now() == now
+# The engine fails in the midst of a render, twice. (A mock: Blender itself shows even what it cannot read, as black.)
+before, reads = state(), render_result._Engine._read_layers
+render_result._Engine._read_layers = lambda engine, given: 1 / 0
+TOLD["broken"] = [refused("layers.exr"), refused("layers.exr", "another job")]
+render_result._Engine._read_layers = reads
+index, names = slots_now()
+TOLD["slots after broken"] = [index == now[0], names[: len(now[1])] == now[1], names[len(now[1]) :]]
+TOLD["own after broken"] = shown_differs(f"{FOLDER}/own.exr", FORMATS["float.exr"])
+TOLD["unchanged"] &= state() == before
+render_result.load(bpy.context, f"{FOLDER}/float.exr", "third, frame 1", "third")
+TOLD["slots at last"] = slots_now()[1][len(now[1]) :]
 scene.camera = None
 before = state()
 TOLD["no camera"] = render_result.load(bpy.context, f"{FOLDER}/float.exr", "float.exr, frame 2", "float.exr")

@@ -96,7 +96,11 @@ def test_the_render_result_takes_the_pixels_of_each_format_and_leaves_the_scene_
     assert found["own"] == 0.0, "what was rendered here is in its own slot still"
     assert found["slots"] == [f"{name}, frame 1" for name in found if name.endswith(("png", "jpg", "exr"))]
     assert found["again"] == ["float.exr, frame 2", 8 + len(found["slots"])]
+    assert found["called"] == [], "what the artist's scripts do at a render is left out"
     assert len(found["refused"]) == 3 and all("/" in each for each in found["refused"]) and found["no camera"] == ""
+    assert found["slots after refusals"] and all("does not come" in each for each in found["broken"])
+    assert found["slots after broken"][:2] == [True, True] and len(found["slots after broken"][2]) <= 1, "one is kept at most"
+    assert found["own after broken"] == 0.0 and found["slots at last"] == ["third, frame 1"]
 
 
 class _Striped(Farm):

@@ -24,6 +24,10 @@ _READ_BACK = {
     "AgX": "AgX Base sRGB",
     "Khronos PBR Neutral": "Khronos PBR Neutral sRGB",
 }
+#: The name of a slot whose picture did not come.
+_EMPTY = "brender: empty"
+#: How the lists of functions begin that Blender calls at a render, and as the render sets its frame.
+_AT_RENDERS = ("render_", "frame_change_")
 _RAW = ("Raw", "Non-Color")
 #: Since then an engine can hand over its pixels in one piece. Those before are handed a file with layers, as they take plain ones
 #: with their alpha wrong.
@@ -85,8 +89,6 @@ def load(context, path, name, key):
     scene = context.scene
     with contextlib.ExitStack() as stack:
         given, inexact = _given(scene, path, stack)
-        if image() is not None:
-            _choose_slot(image(), key)
         _set(stack, scene, camera=scene.camera or _temporary_camera(stack))
         render = scene.render
         _set(stack, render, engine=_registered(stack), resolution_x=given.width, resolution_y=given.height)
@@ -95,12 +97,9 @@ def load(context, path, name, key):
         _use_layers(stack, scene, list(given.layers or [_LAYER]))
         _Engine.given, _Engine.error = given, None
         stack.callback(setattr, _Engine, "given", None)
-        try:
-            bpy.ops.render.render()
-        except RuntimeError as error:
-            raise FarmError(f"{path} does not come into the Render Result: {error}") from error
-        if _Engine.error is not None:
-            raise FarmError(f"{path} does not come into the Render Result: {_Engine.error}") from _Engine.error
+        _without_handlers(stack)
+        with _slot(key):
+            _render(path)
     image().render_slots.active.name = name
     return inexact
 
@@ -108,6 +107,16 @@ def load(context, path, name, key):
 def image():
     """Return the image that Blender shows renders in, or ``None`` as long as nothing was rendered."""
     return next((each for each in bpy.data.images if each.type == "RENDER_RESULT"), None)
+
+
+def _render(path):
+    """Render what the engine is given, the picture at *path*. Raises `FarmError`."""
+    try:
+        bpy.ops.render.render()
+    except RuntimeError as error:
+        raise FarmError(f"{path} does not come into the Render Result: {error}") from error
+    if _Engine.error is not None:
+        raise FarmError(f"{path} does not come into the Render Result: {_Engine.error}") from _Engine.error
 
 
 def _given(scene, path, stack):
@@ -195,15 +204,46 @@ def _is_balanced(view):
     return bool(getattr(view, "use_white_balance", False))
 
 
-def _choose_slot(result, key):
-    """Make that slot of the Render Result the active one which has an earlier picture of *key*, or a further one: which of the
-    artist's own are empty Blender does not tell."""
-    slots = result.render_slots
-    found = next((number for number, slot in enumerate(slots) if slot.name.startswith(key)), None)
-    if found is None:
+@contextlib.contextmanager
+def _slot(key):
+    """Make that slot of the Render Result the active one which has an earlier picture of *key*, or is empty since a picture did
+    not come, or a further one: which of the artist's own are empty Blender does not tell. Where it fails, the one that was active
+    before is again, and the other is removed."""
+    result = image()
+    if result is None:
+        yield  # (the first render of all makes the slots)
+        return
+    slots, before = result.render_slots, result.render_slots.active_index
+    names = [slot.name for slot in slots]
+    found = [at for at, name in enumerate(names) if name.startswith(key)]
+    found += [at for at, name in enumerate(names) if name == _EMPTY]
+    if not found:
         slots.new(name=key)
-        found = len(slots) - 1
-    slots.active_index = found
+        found = [len(names)]
+    slots.active_index = number = found[0]
+    try:
+        yield
+    except FarmError:
+        many = len(slots)
+        _remove_active(result)
+        slots.active_index = before - 1 if len(slots) < many and number < before else before
+        raise
+
+
+def _remove_active(result):
+    """Remove the active slot of *result*. Blender keeps that of the latest render: the next picture of the farm is put there."""
+    result.render_slots.active.name = _EMPTY
+    with bpy.context.temp_override(edit_image=result):
+        bpy.ops.image.remove_render_slot()
+
+
+def _without_handlers(stack):
+    """Empty the lists of what the artist's scripts do at a render, until *stack* ends: nothing is rendered here."""
+    for name in dir(bpy.app.handlers):
+        if name.startswith(_AT_RENDERS):
+            handlers = getattr(bpy.app.handlers, name)
+            stack.callback(handlers.__setitem__, slice(None), handlers[:])
+            handlers.clear()
 
 
 def _registered(stack):
