@@ -51,7 +51,11 @@ def _as_file(template: Template) -> Iterator[Path]:
         raise BadInput(f"{template.name!r} is no template: its name ends with {', '.join(SUFFIXES)}")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / template.name
-        file.write_text(template.text, "utf-8")
+        try:
+            file.write_text(template.text, "utf-8")
+        except (OSError, UnicodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise BadInput(f"The template {template.name!r} cannot be written to a file of that name: {why}") from error
         try:
             yield file
         except BadInput as error:

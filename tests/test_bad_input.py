@@ -227,6 +227,9 @@ def test_the_trace_is_shown_to_who_asks_for_it(capsys: pytest.CaptureFixture[str
         (("submit", "--", "echo", "{nope}"), ["{nope} in '{nope}' is not a placeholder"]),
         (("submit", "--type", "command", "--", "echo", "{nope}"), ["{nope} in '{nope}' is not a placeholder"]),
         (("submit",), ["Name one .blend"]),
+        (("submit", "--", "a.blend", "b.blend"), ["Name one .blend"]),
+        (("submit", "a.blend", "--", "true"), ["Name one .blend"]),
+        (("submit", "--frames", "1-2", "a.blend", "--", "true"), ["Name one .blend"]),
     ],
 )
 def test_what_cannot_be_asked_of_a_farm(

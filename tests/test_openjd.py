@@ -47,6 +47,55 @@ def test_a_posted_template_is_refused_by_name(name: str, old: str, new: str, giv
         compiled(Template(name=name, text=LAYERS.read_text().replace(old, new)), given)
 
 
+_HEAD = "specificationVersion: jobtemplate-2023-09\nname: x\n"
+_STEP = "{name: A, script: {actions: {onRun: {command: echo, args: ['{{Param.Word}}']}}}"
+_WORD = "parameterDefinitions: [{name: Word, type: STRING, default: '-v'}]\n"
+
+
+def _with_tasks(combination: str, **ranges: str) -> str:
+    declared = ", ".join(f"{{name: {name}, type: INT, range: '{each}'}}" for name, each in ranges.items())
+    space = f"parameterSpace: {{taskParameterDefinitions: [{declared}], combination: '{combination}'}}"
+    return f"{_HEAD}{_WORD}steps: [{_STEP}, {space}}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.yaml", _HEAD + "a: &a [x]\nb: [*a, *a]\n", r"uses the YAML alias \*a \(line 4\)"),
+        ("a.yaml", "\n".join(" " * depth + "-" for depth in range(200)), "nested too deeply"),
+        ("a.json", "[" * 50_000, "nested too deeply"),
+        ("a.json", '{"a":' * 200 + "1" + "}" * 200, "nested too deeply"),
+        ("a.yaml", "a: 1" + ":1" * 400_000, "a number of 800,001 digits"),
+        ("a.yaml", f"a: '{'ü' * 600_000}'", "1,200,005 bytes; a template has at most 1,000,000"),
+        ("a.yaml", _with_tasks("F", F="1-1000000000"), "leaves Blender's frames"),
+        ("a.yaml", _with_tasks("F * G * H", F="1-1000", G="1-1000", H="1-1000"), "would run 1,000,000,000 times"),
+        ("a.yaml", _with_tasks("(F * G, H * I)", **dict.fromkeys("FGHI", "1-50000")), "2,500,000,000 values"),
+        ("a.yaml", _with_tasks("(" * 400 + "F" + ")" * 400, F="1-3"), "nested too deeply"),
+        ("ü" * 200 + ".yaml", _HEAD, "cannot be written to a file of that name"),
+    ],
+    ids=lambda value: "" if len(value) > 40 else value,
+)
+def test_a_small_template_that_would_take_minutes_or_gigabytes_is_refused_at_once(name: str, text: str, said: str) -> None:
+    for asking in (parameters, lambda posted: compiled(posted, {})):
+        if asking is parameters and text.startswith(_HEAD + _WORD):
+            continue  # (its tasks are counted when it is submitted)
+        with pytest.raises(BadInput, match=said):
+            asking(Template(name=name, text=text))
+
+
+def test_a_template_whose_parameters_make_it_large_is_refused() -> None:
+    text = f"{_HEAD}{_WORD}steps: [{_STEP.replace('{{Param.Word}}', '{{Param.Word}}' * 11_000)}}}]\n"
+    with pytest.raises(BadInput, match=r"steps have 11,.* characters"):
+        compiled(Template(name="a.yaml", text=text), {"Word": "x" * 1000})
+
+
+def test_a_form_gets_the_bounds_of_each_number_as_the_template_has_them() -> None:
+    declared = "{name: F, type: FLOAT, minValue: 0.5, maxValue: 2.5}, {name: I, type: INT, minValue: -3}"
+    text = f"{_HEAD}parameterDefinitions: [{declared}]\nsteps: [{_STEP.replace('Word', 'F')}}}]\n"
+    asked = parameters(Template(name="a.yaml", text=text))
+    assert [(each.kind, each.lowest, each.highest) for each in asked] == [(float, 0.5, 2.5), (int, -3, None)]
+
+
 def test_a_template_becomes_steps_that_wait_with_a_task_for_each_choice_of_parameters() -> None:
     made = compile_template(LAYERS, {"Folder": "/out", "Frames": "1-5:2"})
     draw, join = read_steps(made.settings["steps"]).steps

@@ -178,7 +178,31 @@ def test_a_job_keeps_the_id_that_a_program_chose_and_nobody_else_s(
     anna, walt = Browser(app, "anna"), Browser(app, "walt")
     assert [anna.post(f"{API}/jobs", job).json["id"] for _ in range(2)] == ["b" * 16] * 2
     assert anna.get(f"{API}/jobs").json["total"] == 1
-    assert walt.post(f"{API}/jobs", job).status_code == 409
+    assert walt.post(f"{API}/jobs", job).status_code == 403
+
+
+def test_a_template_gets_a_parameter_that_is_given_as_empty_and_nothing_else_beside_it(
+    app: Flask, folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_in_process(folder, monkeypatch)
+    anna = Browser(app, "anna")
+    step = "{name: A, script: {actions: {onRun: {command: echo, args: ['{{Param.Word}}']}}}}"
+    text = (
+        "specificationVersion: jobtemplate-2023-09\nname: x\nparameterDefinitions: [{name: Word, type: STRING, default: '-v'}]\n"
+    )
+    template = {"name": "a.yaml", "text": f"{text}steps: [{step}]\n"}
+    made = [anna.post(f"{API}/jobs", {"template": template, "settings": {"Word": word}}).json["id"] for word in ("", None)]
+    assert [anna.get(f"{API}/jobs/{each}").json["settings"]["given"] for each in made] == [["Word: "], ["Word: -v"]]
+    source = {"project": "film", "file": "shots/scenes/03_animated_cube.blend"}
+    for route, more in (
+        ("jobs", {"source": source}),
+        ("jobs", {"again": made[0]}),
+        ("estimate", {"facts": msgspec.to_builtins(facts())}),
+    ):
+        answer = anna.post(f"{API}/{route}", {"template": template, **more})
+        assert answer.status_code == 400 and f"template and {next(iter(more))}" in answer.json["error"]
+    answer = anna.post(f"{API}/jobs", {"source": source, "again": made[0]})
+    assert answer.status_code == 400 and "source and again" in answer.json["error"]
 
 
 def test_what_a_job_will_come_to_is_told_by_earlier_ones(app: Flask, folder: DataFolder) -> None:

@@ -89,8 +89,15 @@ def resolve(address: Address, what: str, local_only: bool = False) -> Address:
 
 def resolve_to_connect(address: Address, what: str) -> Address:
     """Return *address* for sockets that connect to it: the name of another machine stays one, for ZeroMQ looks it up at each try,
-    and so finds a machine whose number has changed. Raises `BadInput` where it resolves to none."""
+    and so finds a machine whose number has changed; what listens on all addresses of this machine is reached by its own. Raises
+    `BadInput` where it resolves to none.
+
+    >>> str(resolve_to_connect(Address("0.0.0.0", 9999), "server")), str(resolve_to_connect(Address("::", 9999), "server"))
+    ('127.0.0.1:9999', '[::1]:9999')
+    """
     found = resolve(address, what)
+    if found.host in ("0.0.0.0", "::"):
+        return Address("127.0.0.1" if found.host == "0.0.0.0" else "::1", found.port)
     stays = found.host != address.host and ":" not in found.host and not is_loopback(found.host)
     return address if stays else found
 

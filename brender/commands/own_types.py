@@ -89,26 +89,38 @@ class Submitting(Configured):
                 formatter.write_dl(rows)
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        args = _of_a_program(args)
+        if not self._has_words(context, args):
+            args = _of_a_program(args)
         context.meta["brender.type"] = _named(args, "--type")
         data = _named(args, "--data") or os.environ.get("BRENDER_DATA")
         context.meta["brender.data"] = Path(data) if data else DataFolder.default()
         return super().parse_args(context, args)
 
+    def _has_words(self, context: click.Context, args: list[str]) -> bool:
+        """Return whether *args* have a word that is no option, nor an option's value, before ``--``."""
+        before = args[: args.index("--")] if "--" in args else []
+        try:
+            values, _, _ = self.make_parser(context).parse_args(list(before))
+        except click.UsageError:  # (which is said when all of them are parsed)
+            return True
+        words = values.get("words")
+        return isinstance(words, tuple) and bool(words)  # (click has a mark of its own for "not named")
+
 
 def _of_a_program(args: list[str]) -> list[str]:
-    """Return *args* with ``--type command`` where ``--`` begins a program's words, and no type is named.
+    """Return *args* with ``--type command`` where they begin with options, and ``--`` begins a program's words, and no type is
+    named. What begins with a file is no program.
 
     >>> _of_a_program(["--frames", "1-3", "--", "echo", "hello"])
     ['--frames', '1-3', '--type', 'command', '--', 'echo', 'hello']
-    >>> _of_a_program(["--", "-shot.blend"])
-    ['--', '-shot.blend']
+    >>> _of_a_program(["--", "-shot.blend", "other.blend"])
+    ['--', '-shot.blend', 'other.blend']
     """
     if "--" not in args:
         return args
     place = args.index("--")
     options, words = args[:place], args[place + 1 :]
-    is_file = len(words) == 1 and Path(words[0]).suffix.lower() in (".blend", ".yaml", ".yml", ".json")
+    is_file = words and words[0].lower().endswith((".blend", *SUFFIXES))
     if not words or is_file or any(each == "--type" or each.startswith("--type=") for each in options):
         return args
     return [*options, "--type", "command", *args[place:]]

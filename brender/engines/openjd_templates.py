@@ -9,9 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from brender.engines.template_documents import BYTES_MOST, read_document, too_deep
 from brender.jobs.declare import WHAT, Setting
 from brender.jobs.steps import FILE_MARK, WORK, Axis, BroughtFile, Environment, Step, Steps, as_text, check_steps
 from brender.model.errors import BadInput
@@ -20,6 +24,8 @@ from brender.model.errors import BadInput
 SUFFIXES = (".yaml", ".yml", ".json")
 _REFERENCE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 _MAPPING = "path-mapping.json"
+#: Characters of all steps of a job together, at most.
+_TEXT_MOST = 10 * BYTES_MOST
 #: Parameter values that are written one by one, at most.
 _LISTED_MOST = 100_000
 _FAMILIES = {"linux", "windows", "macos"}
@@ -48,6 +54,8 @@ def compile_template(file: Path, given: Mapping[str, str], folder: Path | None =
     job = _instantiated(file, given, folder or Path.cwd())
     values = {name: str(each["value"]) for name, each in (job.get("parameters") or {}).items()}
     shared = [_environment(each, values) for each in job.get("jobEnvironments") or ()]
+    if len(job["steps"]) * len(msgspec.json.encode(shared)) > _TEXT_MOST:
+        raise BadInput(f"{file}: its {len(job['steps']):,} steps repeat its environments, which makes the job too large")
     steps = tuple(_step(each, values, shared) for each in job["steps"])
     # Of all steps together: a worker that may do one may then do each of them.
     tags = {tag for each in job["steps"] for tag in _tags(each)}
@@ -55,7 +63,12 @@ def compile_template(file: Path, given: Mapping[str, str], folder: Path | None =
         raise BadInput(f"{file}: its steps have hostRequirements that no one machine meets, and brender has one set for a job")
     said = [f"{name}: {value}" for name, value in values.items()]
     settings = {"type": "openjd", "label": "Open Job Description", "given": said, "source": file.name}
-    settings |= {"steps": as_text(check_steps(Steps(steps)))}
+    text = as_text(check_steps(Steps(steps)))
+    if len(text) > _TEXT_MOST:
+        raise BadInput(
+            f"{file}: with its parameters filled in, its steps have {len(text):,} characters; {_TEXT_MOST:,} is the most"
+        )
+    settings |= {"steps": text}
     return Compiled(str(job["name"]), settings, tuple(sorted(tags)), tuple(_cautions(job)))
 
 
@@ -69,7 +82,7 @@ def _setting(parameter: Any) -> Setting:
     """Return *parameter*, as the template declares it, as a setting."""
     kind = {"INT": int, "FLOAT": float}.get(parameter.type.name, str)
     bounds = [getattr(parameter, name, None) for name in ("minValue", "maxValue")]
-    lowest, highest = (None if bound is None or bound != int(bound) else int(bound) for bound in bounds)
+    lowest, highest = (None if bound is None else kind(bound) for bound in bounds)
     return Setting(
         parameter.name,
         kind,
@@ -95,7 +108,9 @@ def _in_words(file: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise BadInput(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, NotImplementedError, model.ExpressionError, model.FormatStringError) as error:
+    except RecursionError as error:  # (parentheses of a combination)
+        raise too_deep(file) from error
+    except (ValueError, ArithmeticError, NotImplementedError, model.ExpressionError, model.FormatStringError) as error:
         raise BadInput(f"{file} is no template that brender can run: {' '.join(str(error).split())}") from error
 
 
@@ -103,9 +118,7 @@ def _decoded(file: Path) -> Any:
     """Return the template *file* as openjd-model reads it."""
     from openjd import model
 
-    kind = model.DocumentType.JSON if file.suffix == ".json" else model.DocumentType.YAML
-    plain = model.document_string_to_object(document=file.read_text("utf-8"), document_type=kind)
-    return model.decode_job_template(template=plain)
+    return model.decode_job_template(template=read_document(file))
 
 
 def _instantiated(file: Path, given: Mapping[str, str], folder: Path) -> dict[str, Any]:
@@ -226,16 +239,21 @@ def _rows(term: str, listed: Mapping[str, str | tuple[str, ...]]) -> list[dict[s
     factors = _split(term, "*")
     if len(factors) > 1:
         chosen = [_rows(each, listed) for each in factors]
+        _check_listed(term, prod(map(len, chosen)))
         return [{name: value for part in row for name, value in part.items()} for row in product(*chosen)]
     if term.startswith("("):
         together = [_rows(each, listed) for each in _split(term[1:-1], ",")]
         return [{name: value for part in row for name, value in part.items()} for row in zip(*together, strict=True)]
     axis = Axis({f"Task.Param.{term}": listed[term]})
-    if len(axis) > _LISTED_MOST:
-        raise BadInput(
-            f"The task parameter {term} has {len(axis):,} values; where several change together {_LISTED_MOST:,} is the most"
-        )
+    _check_listed(term, len(axis))
     return [{name: str(value) for name, value in axis.at(index).items()} for index in range(len(axis))]
+
+
+def _check_listed(term: str, count: int) -> None:
+    if count > _LISTED_MOST:
+        raise BadInput(
+            f"The task parameter {term} has {count:,} values; where several change together {_LISTED_MOST:,} is the most"
+        )
 
 
 def _split(text: str, mark: str) -> list[str]:

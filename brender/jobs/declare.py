@@ -73,8 +73,8 @@ class Setting:
     required: bool = False
     from_file: bool = False
     choices: tuple[str, ...] = ()
-    lowest: int | None = None
-    highest: int | None = None
+    lowest: float | None = None
+    highest: float | None = None
     label: str = ""
     unit: str = ""
     group: str = OTHER

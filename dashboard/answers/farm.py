@@ -174,8 +174,8 @@ class SettingDeclared(msgspec.Struct):
     required: bool
     from_file: bool
     choices: list[str]
-    lowest: int | None
-    highest: int | None
+    lowest: float | None
+    highest: float | None
     label: str
     unit: str
     group: str

@@ -128,7 +128,7 @@ class Prospect(Submission, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 @endpoint(blueprint, "POST", "/jobs", body=Submission, needed="submit", answer=answers.Submitted)
 def submit(body: Submission) -> Any:
-    """Submit a job."""
+    """Submit a job. Of `source`, `again` and `template` it may have one."""
     body, warnings = _compiled(body)
     spec, path = _wanted(body, fresh=True)
     spec = msgspec.structs.replace(spec, warnings=warnings)
@@ -227,14 +227,17 @@ _Body = TypeVar("_Body", bound=Submission)
 def _compiled(body: _Body) -> tuple[_Body, tuple[str, ...]]:
     """Return *body*; where it has a template, or its job type is the farm's own, as the job that this makes of its settings; and
     what the submitter should know of that. Raises `BadInput`."""
-    given = {name: value for name, value in body.settings.items() if value is not None and value != ""}
+    named = [each for each in ("template", "source", "again", "facts") if getattr(body, each, None)]
+    if len(named) > 1:
+        raise BadInput(f"A job is made of one thing, and not of {' and '.join(named)}: leave out the others")
     if body.template is not None:
-        made = compiled(body.template, given)
+        made = compiled(body.template, body.settings)  # ("" is a value of a parameter like another)
         steps = {"job_type": STEPS, "settings": made.settings, "name": body.name or made.name}
         return msgspec.structs.replace(body, tags=[*body.tags, *made.tags], **steps), made.warnings
     own = own_types().get(body.job_type)
     if own is None:
         return body, ()
+    given = {name: value for name, value in body.settings.items() if value is not None and value != ""}
     kind, settings = own.compile(given)
     name = body.name if body.name or body.source is not None else own.label
     return msgspec.structs.replace(body, job_type=kind, settings=settings, name=name), ()
