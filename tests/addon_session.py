@@ -267,6 +267,7 @@ attempt("not rendered", "to_render_result", job=shot)
 scene.frame_current = frame
 attempt("pause what is done", "act", job=parts.state.jobs[-1]["id"], action="pause")
 
+known = list(parts.state.jobs)
 with open(kept, encoding="utf-8") as file:
     token = json.load(file)[through]
 attempt("forget", "forget_token")
@@ -276,10 +277,14 @@ try:
 except parts.client.SignedOut:
     TOLD["revoked"] = True
 attempt("forgotten", "submit")
+cards = parts.cards
+TOLD["posters"] = sum(cards.icon(each["id"]) is not None for each in known)
+pictures = cards._previews
 bpy.ops.preferences.addon_disable(module=module)
 TOLD["left"] = sorted(types() - before) + ["a property of scenes"] * hasattr(bpy.types.Scene, "brender")
 TOLD["left"] += ["handlers"] * (handlers() != before_handlers)
 TOLD["left"] += [each for each in os.listdir(bpy.app.tempdir) if each.startswith("brender")]
+TOLD["left"] += ["posters"] * bool(len(pictures) or cards._posters or cards._shown)
 TOLD["left"] += os.listdir(os.path.join(bpy.utils.user_resource("CONFIG"), "brender_outbox"))
 with open(GIVEN["told"], "w", encoding="utf-8") as file:
     json.dump(TOLD, file)

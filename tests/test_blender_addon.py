@@ -301,6 +301,7 @@ def shared_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFarm]
 
 @pytest.mark.blender
 @pytest.mark.thorough
+@pytest.mark.timeout(450)
 def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, shared_farm: LocalFarm, tmp_path: Path) -> None:
     told, user = tmp_path / "told.json", f"artist-{blender.kind}"
     (tmp_path / "work").mkdir()
@@ -311,7 +312,7 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
     given |= {"told": str(told), "nowhere": "http://127.0.0.1:1"}
     words = [*script_in(blender, SESSION), "--", json.dumps(given)]
     env = os.environ | {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
-    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL)
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL)
     assert told.exists(), done.stdout[-3000:] + done.stderr[-3000:]
     found = json.loads(told.read_text())
     said = found["said"]
@@ -348,6 +349,7 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
     slot, difference = found["render result"]
     assert slot.startswith("scene one ") and slot.endswith(", frame 1") and difference < 2.5
     assert found["scene after"] == [True, True, ["ViewLayer"]]
+    assert found["posters"] == len(found["jobs"]), "each job of the list has its picture"
     assert found["revoked"], "who signs out leaves no token that is good"
     assert found["left"] == []
 
