@@ -9,12 +9,14 @@ import signal
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
+from brender.model.sharing import Sharing
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
@@ -178,7 +180,8 @@ def test_a_viewer_sees_the_work_and_has_nothing_to_change_it_with(page: Page, mo
 
 def test_a_job_is_paused_canceled_and_deleted_from_its_page(page: Page, module_farm: LocalFarm) -> None:
     with client(None, module_farm.folder.root) as connection:
-        job = submit_command(connection, "sleep", "0.3", frames="1-100", name="slow")
+        rush = Sharing(rush=True, most_workers=7)
+        job = submit_command(connection, "sleep", "0.3", frames="1-90", name="slow", sharing=rush)
         sign_in(page, module_farm)
         page.goto(f"{module_farm.dashboard_url}jobs/{job}")
         expect(page.locator("#status")).to_have_text("rendering", timeout=20_000)
@@ -188,6 +191,14 @@ def test_a_job_is_paused_canceled_and_deleted_from_its_page(page: Page, module_f
         page.locator("#priority").fill("77")
         page.get_by_role("button", name="Set").click()
         expect(page.locator("#priority")).to_be_hidden()
+        page.get_by_role("button", name="More actions").click()
+        page.locator("#edit-name").fill("slower")
+        connection.act("edit", job, {"settings": {"frames": "1-100"}})
+        expect(page.locator("#revisions")).to_contain_text("frames 1-90 → 1-100")
+        expect(page.locator("#edit-name"), "what is being typed is not lost to somebody else's edit").to_have_value("slower")
+        page.locator("#edit-name").fill("slow")
+        page.keyboard.press("Escape")
+        expect(page.locator("#edit-frames"), "the page has the job's frames as they are now").to_have_value("1-100")
         page.get_by_role("button", name="More actions").click()
         page.locator("#edit-name").fill("slower")
         page.locator("#edit-frames").fill("1-101")
@@ -200,10 +211,17 @@ def test_a_job_is_paused_canceled_and_deleted_from_its_page(page: Page, module_f
         expect(page.get_by_role("button", name="77")).to_have_attribute("aria-pressed", "true")
         expect(page.locator("#field-frames")).to_have_value("1-101")
         page.locator("#field-frames").fill("5-6")
+        connection.manage("set-pool", name="default", pool="film")
         page.get_by_role("button", name="Submit", exact=True).click()
         made = page.locator("#done a").get_attribute("href") or ""
         again, first = (connection.ask("job", id=each) for each in (made.rsplit("/", 1)[-1], job))
-        assert again["settings"] == first["settings"] | {"frames": "5-6"} and again["priority"] == 77
+        assert again["settings"] == first["settings"] | {"frames": "5-6", "numbered": ""}
+        assert again["priority"] == 77
+        assert again["sharing"] == first["sharing"] == msgspec.to_builtins(rush), "nor does it join the pool of its project"
+        connection.manage("set-pool", name="default", pool="")
+        pooled = first | {"sharing": {"pool": "film", "reclaim_at_once": True}}
+        inputs = page.evaluate("(record) => submitAgain(record, { settings: [] }).inputs", pooled)
+        assert {"job-pool": "film", "job-reclaim": "1", "job-rush": ""}.items() <= dict(inputs).items()
         connection.act("cancel", again["id"])
         page.goto(f"{module_farm.dashboard_url}jobs/{job}")
         page.get_by_role("button", name="More actions").click()

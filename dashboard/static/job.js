@@ -244,7 +244,7 @@
 
   // --- what happens ---
   // The job is deleted, here or elsewhere: nothing on this page is true any more.
-  let left = false;
+  let left = false, isOutdated = false;
   function leave() {
     left = true;
     farm.leave("/jobs/", `${byId("job").dataset.name} is deleted`);
@@ -258,7 +258,12 @@
     change = told.change;
     // Frames were added or taken out: what is drawn here numbers others.
     const numbered = `${told.job.settings?.frames} ${told.job.part_count}`;
-    if (shape && shape !== numbered) { window.location.reload(); return; }
+    if (shape && shape !== numbered) {
+      if (!byId("job").querySelector(".job-actions [aria-expanded=true]")) { window.location.reload(); return; }
+      isOutdated = true; // What somebody types into the menu's form would be lost: once that is closed.
+      showJob(told.job);
+      return;
+    }
     shape = numbered;
     const before = frames.list[at], known = frames.list.length;
     const changed = frames.take(told, told.job.part_count);
@@ -283,6 +288,7 @@
   farm.onSilence(() => { if (latest) showTimes(latest); });
   const soon = farm.watch(["job", "jobs", "part", "parts", "attempt", "worker", "progress", "kept_off"], look, id);
 
+  document.addEventListener("hidden.bs.dropdown", () => { if (isOutdated) window.location.reload(); });
   function closeMenus() {
     document.querySelectorAll(".job-actions [aria-expanded=true]").forEach((each) => bootstrap.Dropdown.getInstance(each)?.hide());
   }

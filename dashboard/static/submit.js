@@ -357,7 +357,7 @@
       priority: Number(byId("priority").querySelector("[aria-pressed=true]").value), tags: byId("job-tags").value.split(/\s+/).filter(Boolean), output: byId("job-output").value, paused: byId("paused").checked,
       after: byId("job-after").value.split(",").map((each) => each.trim()).filter(Boolean).map((each) => ({ job: each, by_frame: byId("after-frames").checked })),
       start_at: byId("start-at").value.trim(), night: byId("at-night").checked,
-      pool: byId("job-pool").value.trim(), licences: byId("job-licences").value.split(",").map((each) => each.trim()).filter(Boolean),
+      pool: byId("job-pool").value.trim(), rush: byId("job-rush").checked, reclaim_at_once: byId("job-reclaim").checked, licences: byId("job-licences").value.split(",").map((each) => each.trim()).filter(Boolean),
       most_workers: Number(byId("job-most-workers").value), cores: Number(byId("job-cores").value), gpu_memory: Math.round(Number(byId("job-gpu-memory").value) * 1e9),
       allow_missing: withoutMissing, trusted, ...Object.fromEntries(limits), ...(kind().template ? { template: kind().template } : source?.job ? { again: source.job } : kind().needs_file && source ? { source } : {}),
     };
@@ -485,7 +485,7 @@
     if (needsTrust().length) ({ trusted } = record);
     showFields();
     const { settings: said, inputs } = submitAgain(record, kind());
-    inputs.forEach(([input, value]) => { byId(input).value = value; });
+    inputs.forEach(([input, value]) => { byId(input)[byId(input).type === "checkbox" ? "checked" : "value"] = value; });
     byId("job-name").dataset.own = "1";
     byId("preview").parentElement.hidden = true;
     byId("job-output").placeholder = record.output ? "a new folder beside the first job's" : byId("job-output").placeholder;
