@@ -1,11 +1,16 @@
 """A job is edited so that it has fewer frames, or others: what is still of it stays, and what is not counts no more."""
 
+import random
+import tracemalloc
 from typing import Any
 
 import pytest
 
 from brender.bus.messages import Sorry
-from brender.jobs.numbering import numbering_of
+from brender.jobs import edits
+from brender.jobs.numbering import Numbering, numbering_of, renumbered
+from brender.model.frames import arrange, chunk, format_frames, parse_frames
+from brender.roles.server.farm_store import FarmStore
 from tests.test_edits import edit, stop
 from tests.world import World, animation, farm_of_two
 
@@ -161,4 +166,61 @@ def test_tasks_are_numbered_by_all_frames_that_the_job_ever_had() -> None:
     settings = {"frames": "2-3,5", "numbered": "1-4;5-6;3", "order": "forward", "chunk": 2}
     numbering = numbering_of(settings)
     assert [numbering.of_task(index) for index in range(numbering.task_count)] == [(2,), (), (5,), (3,)]
-    assert (numbering.empty, numbering.bounds, numbering.frames) == (1, (1, 6), (2, 3, 5))
+    assert (numbering.empty, numbering.bounds, numbering.frame_count) == (1, (1, 6), 3)
+
+
+@pytest.mark.parametrize("order", ["forward", "backward", "preview", "random"])
+def test_each_frame_is_in_one_task_only_however_frames_came_and_went(order: str) -> None:
+    chance = random.Random(order)
+    for _ in range(60):
+        frames, size = "1-12", chance.randint(1, 4)
+        settings: dict[str, Any] = {"frames": frames, "numbered": "", "order": order, "chunk": size}
+        for _ in range(chance.randint(1, 4)):
+            frames = format_frames(chance.sample(range(-3, 16), chance.randint(1, 15)))
+            settings = settings | {"frames": frames, "numbered": renumbered(settings, frames)}
+        kept, last = set(parse_frames(frames)), {}
+        runs = [arrange(parse_frames(each), order) for each in settings["numbered"].split(";")]
+        for number, run in enumerate(runs):
+            last |= dict.fromkeys(run, number)
+        wanted = [
+            tuple(frame for frame in chunk(run, size, index) if frame in kept and last[frame] == number)
+            for number, run in enumerate(runs)
+            for index in range(-(-len(run) // size))
+        ]
+        found = Numbering(frames, settings["numbered"], order, size)
+        assert [tuple(found.of_task(index)) for index in range(found.task_count)] == wanted, settings
+        assert (found.empty, found.frame_count) == (wanted.count(()), len(kept)), settings
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_job_of_a_million_frames_that_is_edited_takes_the_memory_of_a_small_one(size: int) -> None:
+    before = {"frames": "1-1000000", "chunk": size}
+    tracemalloc.start()
+    try:
+        settings = before | {"frames": "7-999998", "numbered": renumbered(before, "7-999998")}
+        numbering = numbering_of(settings)
+        found = numbering.empty, numbering.frame_count, renumbered(settings, "1-1000000")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == ({1: 8, 3: 3}[size], 999_992, "1-1000000;1-6,999999-1000000") and peak < 100_000
+
+
+def test_what_is_rendered_is_looked_up_only_where_frames_are_taken_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    count = FarmStore.count_rendered
+    monkeypatch.setattr(FarmStore, "count_rendered", lambda *given: (asked.append(str(given[2])), count(*given))[1])
+    job = world.submit(animation("1-4", chunk=1))["id"]
+    assert edit(world, job, settings={"frames": "1-6"})["id"] == job and asked == []
+    assert edit(world, job, settings={"frames": "1-3"})["id"] == job and asked == ["Ranges([(4, 6)])"]
+
+
+def test_a_job_whose_frames_come_and_go_without_end_is_refused_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edits, "ADDED_MOST", 3)
+    job = world.submit(animation("1-4", chunk=1))["id"]
+    told = [edit(world, job, settings={"frames": frames}) for _ in range(5) for frames in ("1-3", "1-4")]
+    refused = [each.message for each in told if isinstance(each, Sorry)]
+    assert any("brender clone" in each for each in refused)
+    assert world.ask("job", id=job)["task_count"] == 4 + 3
+    world.finish_everything()
+    check_completed(world, job, [1, 2, 3])

@@ -10,6 +10,7 @@ from brender.farm.stopping import stop
 from brender.farm.tasks import AttemptState, TaskState
 from brender.farm.waiting import note_left_out
 from brender.jobs.numbering import TAKEN_OUT, numbering_of
+from brender.model.ranges import Ranges
 from brender.model.status import ENDED_TASK, TaskStatus
 
 
@@ -35,14 +36,14 @@ def leave_out(farm: Farm, job: JobState, mono: float) -> list[AttemptState]:
     return stopped
 
 
-def _goes_on(attempt: AttemptState, task: TaskState, kept: frozenset[int]) -> bool:
+def _goes_on(attempt: AttemptState, task: TaskState, kept: Ranges) -> bool:
     """Return whether *attempt* at *task* renders a frame that is still of the job, as far as the server knows: then nothing of
     what it has done is lost."""
     first = next((part for part in task.parts if not part.done and attempt.has_to_do(part)), None)
     return attempt.started and first is not None and first.frame in kept
 
 
-def cut_task(farm: Farm, job: JobState, task: TaskState, kept: frozenset[int]) -> None:
+def cut_task(farm: Farm, job: JobState, task: TaskState, kept: Ranges) -> None:
     """Take the parts of *task* out of it, and out of the record, whose frames are not among those *kept*. It ends where it has
     nothing left to do."""
     gone = [part for part in task.parts if part.frame not in kept]

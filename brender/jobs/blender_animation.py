@@ -19,7 +19,7 @@ from brender.jobs.view_layers import TEMPLATE, check_layers, layers_apart, named
 from brender.model import path_templates
 from brender.model.cameras import marked_cameras
 from brender.model.errors import BadInput
-from brender.model.frames import FIRST_FRAME, LAST_FRAME, format_frames, parse_frames
+from brender.model.frames import FIRST_FRAME, LAST_FRAME, format_frames, format_ranges, frame_ranges, parse_frames
 from brender.model.job import (
     COPY,
     FILM,
@@ -45,6 +45,7 @@ from brender.model.naming import (
 )
 from brender.model.nodes import can_open_with, dotted, read_series
 from brender.model.paths import BUILT_IN
+from brender.model.ranges import Ranges
 from brender.model.regions import pixels_within
 from brender.model.simulations import in_order_by_many, in_order_by_one, not_baked, not_in_order, other_cautions
 from brender.model.units import steps_of
@@ -78,7 +79,7 @@ class BlenderAnimation:
             self._plan_film(spec.facts, settings, warnings)
         scene, facts = self._fill_in(spec, settings, warnings)
         settings["frames"] = self._frames(settings["frames"], scene, facts.path)
-        if outside := said_of_range(parse_frames(settings["frames"]), scene):
+        if outside := said_of_range(frame_ranges(settings["frames"]), scene):
             _warn(warnings, outside)
         if settings["film"]:
             check_film(settings, as_film(scene, settings), facts.path)
@@ -164,7 +165,7 @@ class BlenderAnimation:
 
     def part_count(self, spec: JobSpec) -> int:
         settings, has_film = spec.settings, bool(spec.settings["film"])
-        frames = len(numbering_of(settings).frames) * len(layers_apart(settings))
+        frames = numbering_of(settings).frame_count * len(layers_apart(settings))
         return frames * steps_of(settings) + has_film * (1 + bool(settings.get("copy_to")))
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
@@ -250,7 +251,7 @@ class BlenderAnimation:
     def _keep_order(settings: dict[str, Any], scene: SceneFacts, warnings: list[str]) -> None:
         """Choose how Blender is used where the job does not say: in order, all frames as one task, where a simulation is not
         baked."""
-        frames = sorted(parse_frames(settings["frames"]))
+        frames = sorted(parse_frames(settings["frames"])) if scene.simulations else []
         moving = not_baked(scene.simulations, frames)
         for caution in other_cautions(scene.simulations, frames):
             _warn(warnings, caution)
@@ -319,7 +320,7 @@ class BlenderAnimation:
     @staticmethod
     def _frames(text: str | None, scene: SceneFacts, path: str) -> str:
         if text is not None:
-            parse_frames(text)
+            frame_ranges(text)
             return text
         frames = range(scene.first, scene.last + 1, max(1, scene.step))
         if min(scene.first, scene.last) < FIRST_FRAME or max(scene.first, scene.last) > LAST_FRAME:
@@ -406,12 +407,12 @@ def _said_of_cameras(facts: FileFacts, scene: SceneFacts, settings: Mapping[str,
         )
 
 
-def said_of_range(frames: Iterable[int], scene: SceneFacts) -> str:
+def said_of_range(frames: Ranges, scene: SceneFacts) -> str:
     """Return a sentence about those of *frames* that *scene* does not have in its own range; "" where it has them all."""
-    outside = [frame for frame in frames if not scene.first <= frame <= scene.last]
+    outside = frames.minus(Ranges([(scene.first, scene.last)] if scene.first <= scene.last else ()))
     if not outside:
         return ""
-    named = f"Frame {outside[0]} is" if len(outside) == 1 else f"The frames {format_frames(outside)} are"
+    named = f"Frame {outside.bounds[0]} is" if len(outside) == 1 else f"The frames {format_ranges(outside)} are"
     renders = "it is" if len(outside) == 1 else "they are"
     return f"{named} outside of the scene's own range, {scene.first}-{scene.last}; {renders} rendered all the same"
 

@@ -18,7 +18,7 @@ from brender.jobs.numbering import numbering_of
 from brender.jobs.stages import Stage, Wait
 from brender.jobs.view_layers import layers_apart
 from brender.model.errors import BadInput
-from brender.model.frames import parse_frames
+from brender.model.frames import frame_ranges, parse_frames
 from brender.model.job import JobSpec, PartPlan, SceneFacts, TaskPlan
 from brender.model.simulations import not_baked, not_in_order, other_cautions
 from brender.model.units import DRAFT, SAMPLES, passes_of
@@ -95,7 +95,7 @@ class BlenderProgressive(BlenderAnimation):
         settings["keep"] = settings["placeholders"] = False
         settings["frames"] = self._frames(settings["frames"], scene, facts.path)
         frames = sorted(parse_frames(settings["frames"]))
-        told = [said_of_range(frames, scene), *self._cautions_of_order(settings, scene, frames)]
+        told = [said_of_range(frame_ranges(settings["frames"]), scene), *self._cautions_of_order(settings, scene, frames)]
         if settings["until"]:
             read_until(settings["until"])
         told.append(self._choose_refinement(settings, scene, facts.path))
@@ -144,7 +144,7 @@ class BlenderProgressive(BlenderAnimation):
 
     def part_count(self, spec: JobSpec) -> int:
         settings = spec.settings
-        return passes_of(settings) * len(numbering_of(settings).frames) * len(layers_apart(settings))
+        return passes_of(settings) * numbering_of(settings).frame_count * len(layers_apart(settings))
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
         settings, frames = spec.settings, numbering_of(spec.settings)

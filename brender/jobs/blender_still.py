@@ -18,6 +18,7 @@ from brender.jobs.stages import Stage, Wait, followed_by
 from brender.jobs.view_layers import TEMPLATE
 from brender.model.errors import BadInput
 from brender.model.job import COPY, JobSpec, PartPlan, SceneFacts, TaskPlan
+from brender.model.ranges import Ranges
 from brender.model.simulations import not_baked, not_in_order, other_cautions, whole_by_one
 
 _NOT_OF_A_STILL = {"frames", "numbered", "chunk", "order", "film", "denoise_after", *(setting.name for setting in FILM_SETTINGS)}
@@ -76,7 +77,7 @@ class BlenderStill(BlenderAnimation):
             raise BadInput(f"A still in pieces has one file, so its pattern cannot have {TEMPLATE}: leave --pieces out")
         if settings["frame"] is None:
             settings["frame"] = scene.first if scene.current is None else scene.current
-        elif (outside := said_of_range([settings["frame"]], scene)) and outside not in warnings:
+        elif (outside := said_of_range(Ranges([(settings["frame"],) * 2]), scene)) and outside not in warnings:
             warnings.append(outside)
         self._whole_in_order(settings, scene, warnings)
         settings["copy_to"] = checked_target(settings["copy_to"], spec)

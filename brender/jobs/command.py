@@ -69,7 +69,7 @@ class Command:
         return 1 if spec.settings["frames"] is None else numbering_of(spec.settings).task_count
 
     def part_count(self, spec: JobSpec) -> int:
-        return 1 if spec.settings["frames"] is None else len(numbering_of(spec.settings).frames)
+        return 1 if spec.settings["frames"] is None else numbering_of(spec.settings).frame_count
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
         settings = spec.settings

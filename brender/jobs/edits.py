@@ -11,18 +11,22 @@ import msgspec
 
 from brender.jobs.clones import clone_command
 from brender.jobs.declare import MORE, NAMES, PICTURES, JobType, Setting
-from brender.jobs.numbering import NUMBERED, renumbered
+from brender.jobs.numbering import NUMBERED, renumbered, times_added
 from brender.jobs.stages import Graph
 from brender.model.edit import Edit
 from brender.model.errors import BadInput
-from brender.model.frames import format_frames, parse_frames
+from brender.model.frames import format_frames, frame_ranges, parse_frames
 from brender.model.job import JobSpec, TaskPlan
+from brender.model.ranges import Ranges
 from brender.model.sharing import Sharing
 from brender.model.text import size_in_words
 from brender.model.units import passes_of
 
+#: So often may frames be added to a job: each time gives it tasks of its own, which it keeps when they are taken out again.
+ADDED_MOST = 64
 #: Tasks that are compared, of those that a job has before and after an edit.
 _COMPARED = 64
+_NONE = Ranges()
 #: The order of frames in which more of them come after those that the job has.
 _FORWARD = "forward"
 #: What of `Sharing` may change, in words.
@@ -44,7 +48,7 @@ class Revised(NamedTuple):
     changed: tuple[str, ...]
     pictures: bool
     renames: bool = False
-    gone: frozenset[int] = frozenset()
+    gone: Ranges = _NONE
     """The frames that are taken out of it."""
 
 
@@ -60,9 +64,9 @@ def revise(kind: JobType, spec: JobSpec, edit: Edit) -> Revised:
     if given:
         # (What is filled in from another setting is filled in again.)
         revised = kind.prepare(msgspec.structs.replace(revised, warnings=()))
-    gone = frozenset[int]()
+    gone = Ranges()
     if renumbers:
-        revised, gone = _renumbered(spec, revised)
+        revised, gone = _renumbered(spec, revised, edit)
     changed = [name for name, value in revised.settings.items() if value != spec.settings.get(name)]
     if renumbers and NUMBERED.name in changed:
         changed.remove(NUMBERED.name)
@@ -81,15 +85,21 @@ def revise(kind: JobType, spec: JobSpec, edit: Edit) -> Revised:
     return Revised(revised, ", ".join(said), (*fields, *shared, *changed), pictures, renames, gone)
 
 
-def _renumbered(spec: JobSpec, revised: JobSpec) -> tuple[JobSpec, frozenset[int]]:
-    """Return *revised*, which has other frames than *spec*, with these numbered after those; and the frames that it lacks."""
+def _renumbered(spec: JobSpec, revised: JobSpec, edit: Edit) -> tuple[JobSpec, Ranges]:
+    """Return *revised*, which has other frames than *spec*, with these numbered after those; and the frames that it lacks.
+    Raises `BadInput` where frames were added too often."""
     settings, frames = revised.settings, revised.settings["frames"]
-    there, wanted = frozenset(parse_frames(spec.settings["frames"])), frozenset(parse_frames(frames))
+    there, wanted = frame_ranges(spec.settings["frames"]), frame_ranges(frames)
     if there == wanted:
         same = {name: spec.settings[name] for name in ("frames", NUMBERED.name) if name in spec.settings}
-        return msgspec.structs.replace(revised, settings=settings | same), frozenset()
-    numbered = {NUMBERED.name: renumbered(spec.settings, frames)}
-    return msgspec.structs.replace(revised, settings=settings | numbered), there - wanted
+        return msgspec.structs.replace(revised, settings=settings | same), Ranges()
+    settings = settings | {NUMBERED.name: renumbered(spec.settings, frames)}
+    if times_added(settings) > ADDED_MOST:
+        raise BadInput(
+            f"Frames were added to this job {ADDED_MOST} times, which is the most: `{clone_command(spec.id, edit)}` renders what "
+            "is to come as a job of its own"
+        )
+    return msgspec.structs.replace(revised, settings=settings), there.minus(wanted)
 
 
 def _whole(name: str, value: Any, declared: dict[str, Setting], spec: JobSpec, edit: Edit) -> Any:
@@ -125,9 +135,7 @@ def _refusal(spec: JobSpec, name: str, setting: Setting | None, edit: Edit) -> s
     )
 
 
-def _check_plan(
-    kind: JobType, spec: JobSpec, revised: JobSpec, edit: Edit, of_frames: bool, renames: bool, gone: frozenset[int]
-) -> None:
+def _check_plan(kind: JobType, spec: JobSpec, revised: JobSpec, edit: Edit, of_frames: bool, renames: bool, gone: Ranges) -> None:
     """Raises `BadInput` unless *revised* has the tasks and files of *spec*; where other frames are asked for (*of_frames*), these
     without those that are *gone*, and perhaps more after them; where it *renames*, the same tasks, with files of other names, of
     which nothing else is made."""
@@ -148,7 +156,7 @@ def _check_plan(
     compared = {*range(0, count, step), count - 1}
     graph = Graph(kind.stages(spec))
     if not same or any(
-        _task(kind, spec, number, renames, gone if graph.stage(number).of_frames else frozenset())
+        _task(kind, spec, number, renames, gone if graph.stage(number).of_frames else Ranges())
         != _task(kind, revised, number, renames)
         for number in compared
     ):
@@ -163,7 +171,7 @@ def _check_plan(
         )
 
 
-def _task(kind: JobType, spec: JobSpec, number: int, renames: bool, gone: frozenset[int] = frozenset()) -> TaskPlan:
+def _task(kind: JobType, spec: JobSpec, number: int, renames: bool, gone: Ranges = _NONE) -> TaskPlan:
     """Return the task *number* of *spec* without the frames *gone*; where an edit *renames* its files, without their names."""
     task = kind.task(spec, number)
     if gone:

@@ -12,7 +12,8 @@ from typing import Any
 
 from brender.jobs.declare import ORDER, Setting
 from brender.model.errors import BadInput
-from brender.model.frames import arrange, chunk, chunk_count, format_frames, parse_frames
+from brender.model.frames import arrange, chunk, chunk_count, format_ranges, frame_ranges, frame_sequence
+from brender.model.ranges import Ranges
 from brender.model.text import some_of
 from brender.model.units import passes_of, steps_of
 
@@ -34,42 +35,73 @@ NUMBERED = Setting(
 
 
 class Numbering:
-    """The frames of the tasks of one job, ``size`` at most in each, ``runs`` after runs."""
+    """The frames of the tasks of one job, ``size`` at most in each, ``runs`` after runs. Frames in a row are kept as ranges: a
+    job may have a million."""
 
     def __init__(self, frames: str, numbered: str, order: str, size: int) -> None:
-        self.runs = tuple(arrange(parse_frames(each), order) for each in (numbered or frames).split(_BETWEEN))
+        texts = (numbered or frames).split(_BETWEEN)
+        self.runs = tuple(arrange(frame_sequence(each), order) for each in texts)
         self.size = size
         self._firsts: list[int] = []
         self.task_count = 0
         for run in self.runs:
             self._firsts.append(self.task_count)
             self.task_count += chunk_count(len(run), size)
-        self.frames: Sequence[int] = self.runs[0] if not numbered else arrange(parse_frames(frames), order)
-        self._newest = {frame: run for run, several in enumerate(self.runs) for frame in several} if numbered else None
-        self.kept = frozenset(self.frames)
-        if self._newest is not None and (unknown := self.kept - self._newest.keys()):
-            raise BadInput(f"The setting 'numbered' lacks {some_of(sorted(map(str, unknown)))} of the job's frames: leave it out")
+        self._ever = tuple(map(frame_ranges, texts))
+        self.kept = frame_ranges(frames) if numbered else self._ever[0]
+        self.frame_count = len(self.kept)
+        self._void = self._left_out() if numbered else None
+
+    def _left_out(self) -> tuple[Ranges, ...]:
+        """Return of each run the frames that its tasks do not have: those that are not kept, and those of a later run. Raises
+        `BadInput`."""
+        void, later = list[Ranges](), Ranges()
+        for ever in reversed(self._ever):
+            left = ever.minus(ever.minus(later))
+            for first, last in ever.minus(self.kept).pairs():
+                left.add(first, last)
+            void.append(left)
+            for first, last in ever.pairs():
+                later.add(first, last)
+        if unknown := self.kept.minus(later):
+            named = [str(first) if first == last else f"{first}-{last}" for first, last in unknown.pairs()]
+            raise BadInput(f"The setting 'numbered' lacks {some_of(named)} of the job's frames: leave it out")
+        return tuple(reversed(void))
 
     def of_task(self, index: int) -> Sequence[int]:
         """Return the frames of task *index*, from 0."""
         run = bisect_right(self._firsts, index) - 1
         found = chunk(self.runs[run], self.size, index - self._firsts[run])
-        if self._newest is None:
+        if self._void is None:
             return found
-        return tuple(frame for frame in found if frame in self.kept and self._newest[frame] == run)
+        return tuple(frame for frame in found if frame not in self._void[run])
 
-    @cached_property
+    @property
     def bounds(self) -> tuple[int, int]:
         """The first and the last of all frames that it ever had."""
-        return min(map(min, self.runs)), max(map(max, self.runs))
+        return min(each.bounds[0] for each in self._ever), max(each.bounds[1] for each in self._ever)
 
     @cached_property
     def empty(self) -> int:
         """How many of its tasks have no frame left."""
-        return 0 if self._newest is None else sum(not self.of_task(index) for index in range(self.task_count))
+        return 0 if self._void is None else sum(map(self._empty_of, self.runs, self._void))
+
+    def _empty_of(self, run: Sequence[int], void: Ranges) -> int:
+        """Return how many chunks of *run* have frames of *void* only."""
+        size = self.size
+        if size == 1:
+            return len(void)
+        if not isinstance(run, range) or abs(run.step) != 1:
+            return sum(all(frame in void for frame in run[at : at + size]) for at in range(0, len(run), size)) if void else 0
+        count = 0
+        for pair in void.pairs():
+            first, last = sorted(map(run.index, pair))
+            ends = chunk_count(len(run), size) if last == len(run) - 1 else (last + 1) // size
+            count += max(0, ends - chunk_count(first, size))
+        return count
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=8)
 def _numbering(frames: str, numbered: str, order: str, size: int) -> Numbering:
     return Numbering(frames, numbered, order, size)
 
@@ -89,9 +121,13 @@ def renumbered(settings: Mapping[str, Any], frames: str) -> str:
     >>> renumbered({"frames": "3-5"}, "1-7"), renumbered({"frames": "1-5", "numbered": "1-6"}, "1-6")
     ('3-5;1-2,6-7', '1-6;6')
     """
-    there = frozenset(parse_frames(settings["frames"]))
-    known, added = settings.get("numbered") or settings["frames"], [each for each in parse_frames(frames) if each not in there]
-    return f"{known}{_BETWEEN}{format_frames(added)}" if added else known
+    known, added = settings.get("numbered") or settings["frames"], frame_ranges(frames).minus(frame_ranges(settings["frames"]))
+    return f"{known}{_BETWEEN}{format_ranges(added)}" if added else known
+
+
+def times_added(settings: Mapping[str, Any]) -> int:
+    """Return how often frames were added to the job with these *settings*."""
+    return str(settings.get("numbered") or "").count(_BETWEEN)
 
 
 def tasks_without_frames(settings: Mapping[str, Any]) -> int:

@@ -12,6 +12,7 @@ from itertools import chain
 from fileseq import FrameSet
 
 from brender.model.errors import BadInput
+from brender.model.ranges import Ranges
 
 #: Blender's own limits for a frame number (MINAFRAME and MAXFRAME in its DNA_scene_types.h).
 FIRST_FRAME, LAST_FRAME = -1_048_574, 1_048_574
@@ -22,18 +23,54 @@ _PIECE = re.compile(r"(?P<first>-?[0-9]+)(?:-(?P<last>-?[0-9]+)(?:(?P<how>[xy:])
 #: So many frames may be named in all, those that come twice included.
 _NAMED_MOST = 4 * (LAST_FRAME - FIRST_FRAME)
 
+#: So many ranges are written one by one; of more it is seen whether a step says them shorter.
+_PAIRS_MOST = 64
+
 
 def parse_frames(text: str) -> tuple[int, ...]:
     """Return the frames that *text* names, in its order. Raises `BadInput` where it names none or is not a frame set."""
+    ranges = _read(text)
+    # What is left out of a range (y) is known from what the step takes of it.
+    named = [[frame for frame in frames if frame not in without] if without else frames for frames, without in ranges]
+    return tuple(named[0]) if len(named) == 1 else tuple(dict.fromkeys(chain.from_iterable(named)))
+
+
+def frame_sequence(text: str) -> Sequence[int]:
+    """Return the frames that *text* names, in its order, as a range where it is one. Raises `BadInput` as `parse_frames`."""
+    (frames, without), *more = _read(text)
+    return parse_frames(text) if without or more else frames
+
+
+def frame_ranges(text: str) -> Ranges:
+    """Return the frames that *text* names, whatever their order. Raises `BadInput` as `parse_frames`."""
+    found = Ranges()
+    for frames, without in _read(text):
+        if not without and abs(frames.step) == 1:
+            found.add(min(frames[0], frames[-1]), max(frames[0], frames[-1]))
+            continue
+        for frame in sorted(frames):
+            if frame not in without:
+                found.add(frame)
+    return found
+
+
+def format_ranges(frames: Ranges) -> str:
+    """Return *frames* as a text that `frame_ranges` reads back. Where they have many gaps, it is that of `format_frames`."""
+    pairs = list(frames.pairs())
+    if len(pairs) > _PAIRS_MOST:
+        return format_frames(frame for first, last in pairs for frame in range(first, last + 1))
+    return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in pairs)
+
+
+def _read(text: str) -> list[tuple[range, range]]:
+    """Return the ranges of *text*, each with those of its frames that it leaves out. Raises `BadInput`."""
     pieces = _pieces(text)
     if not pieces:
         raise BadInput(f"The frame set is empty: {_EXAMPLES}")
     ranges = [_range(piece, text) for piece in pieces]
     if sum(len(frames) for frames, _ in ranges) > _NAMED_MOST:
         raise BadInput(f"The frame set names the same frames again and again: {_EXAMPLES}")
-    # What is left out of a range (y) is known from what the step takes of it.
-    named = [[frame for frame in frames if frame not in without] if without else frames for frames, without in ranges]
-    return tuple(named[0]) if len(named) == 1 else tuple(dict.fromkeys(chain.from_iterable(named)))
+    return ranges
 
 
 def _pieces(text: str) -> list[str]:
@@ -84,7 +121,7 @@ def format_frames(frames: Iterable[int]) -> str:
     return FrameSet.framesToFrameRange(numbers) if numbers else ""
 
 
-def arrange(frames: Sequence[int], order: str) -> tuple[int, ...]:
+def arrange(frames: Sequence[int], order: str) -> Sequence[int]:
     """Return *frames* in the order in which they are to be rendered: ``forward`` (as they stand), ``backward``, ``preview``
     (every eighth, then the gaps between, halved again and again) or ``random`` (always the same way).
 
@@ -92,7 +129,7 @@ def arrange(frames: Sequence[int], order: str) -> tuple[int, ...]:
     (0, 8, 4, 2, 6, 1, 3, 5, 7, 9)
     """
     if order == "backward":
-        return tuple(reversed(frames))
+        return frames[::-1]
     if order == "preview":
         strides = (frames[0::8], frames[4::8], frames[2::4], frames[1::2])
         return tuple(frame for stride in strides for frame in stride)
@@ -100,7 +137,7 @@ def arrange(frames: Sequence[int], order: str) -> tuple[int, ...]:
         # Fibonacci hashing of the place: mixed well enough for the eye, the same on every machine.
         mixed = sorted(range(len(frames)), key=lambda place: (place + 1) * 0x9E3779B97F4A7C15 % 2**64)
         return tuple(frames[place] for place in mixed)
-    return tuple(frames)
+    return frames
 
 
 def chunk_count(frame_count: int, size: int) -> int:

@@ -61,6 +61,36 @@ class Ranges:
         self._firsts[place : place + 1] = [pair[0] for pair in left]
         self._lasts[place : place + 1] = [pair[1] for pair in left]
 
+    def minus(self, other: "Ranges") -> "Ranges":
+        """Return these numbers without those of *other*.
+
+        >>> Ranges([(1, 9)]).minus(Ranges([(0, 2), (5, 5), (9, 12)]))
+        Ranges([(3, 4), (6, 8)])
+        """
+        left, taken, place = Ranges(), list(other.pairs()), 0
+        for begin, last in self.pairs():
+            first = begin
+            while place < len(taken) and taken[place][1] < first:
+                place += 1
+            for without in range(place, len(taken)):
+                if taken[without][0] > last:
+                    break
+                if taken[without][0] > first:
+                    left._append(first, taken[without][0] - 1)
+                first = taken[without][1] + 1
+            if first <= last:
+                left._append(first, last)
+        return left
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The first and the last number. There has to be one."""
+        return self._firsts[0], self._lasts[-1]
+
+    def _append(self, first: int, last: int) -> None:
+        self._firsts.append(first)
+        self._lasts.append(last)
+
     def clear(self) -> None:
         self._firsts.clear()
         self._lasts.clear()

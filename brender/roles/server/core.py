@@ -51,14 +51,13 @@ from brender.model.job import check_priority
 from brender.model.keys import KeyRole, Principal
 from brender.model.log_events import LEVELS
 from brender.model.nodes import WorkerInfo
-from brender.model.ranges import Ranges
 from brender.model.status import Wanted
 from brender.roles.effects import FOREIGN_KEY, Effect, KeepLog, Now, Peer, Refuse, Reply, Send, SetLogLevel
 from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.addons import OF_ADDONS, AddOns
 from brender.roles.server.dispatch import Dispatch
-from brender.roles.server.editing import Editing
+from brender.roles.server.editing import Editing, Rendered
 from brender.roles.server.hooks import Hooks
 from brender.roles.server.jobs import Jobs, Selection
 from brender.roles.server.keys import Keys
@@ -171,12 +170,12 @@ class ServerCore:
         message: Act,
         selection: Selection | None,
         now: Now,
-        beginning: Beginning | None = None,
-        rendered: Ranges | None = None,
+        beginning: Beginning | None,
+        rendered: Rendered,
     ) -> list[Effect]:
         """Carry out what a person asks of a job that is in memory. *selection*: what the record says a requeue means;
-        *beginning*: when it is to begin, with the jobs that it waits for looked up; *rendered*: of a job whose frames are edited,
-        those that are."""
+        *beginning*: when it is to begin, with the jobs that it waits for looked up; *rendered* counts, of the frames that an edit
+        takes out of the job, those that are."""
         self.activity.by = peer
         job = self.farm.jobs[message.target]
         user = self._user(peer, message)

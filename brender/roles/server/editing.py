@@ -33,6 +33,9 @@ from brender.roles.effects import Now, Send
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.jobs import PARTS_MOST, Emit, Jobs, Selection, check_series, check_submitted
 
+#: Tells of how many of these frames of a job something is rendered.
+Rendered = Callable[[Ranges], int]
+
 
 class Editing:
     """Edits jobs of *farm*; *recall* asks back what waits of a job at its workers."""
@@ -46,15 +49,15 @@ class Editing:
         self.emit = emit
         self._recall = recall
 
-    def edit(self, job: JobState, edit: Edit, now: Now, user: str, rendered: Ranges | None = None) -> None:
-        """Let *job* be what *edit* makes of it. *rendered*: its frames that are, where frames are edited. Raises `BadInput` or
+    def edit(self, job: JobState, edit: Edit, now: Now, user: str, rendered: Rendered) -> None:
+        """Let *job* be what *edit* makes of it. *rendered* counts its frames that are. Raises `BadInput` or
         `Conflict`, with nothing changed."""
         try:
-            self._edit(job, guarded(job_type(job.spec.job_type), job.id, may_refuse=True), edit, now, user, rendered or Ranges())
+            self._edit(job, guarded(job_type(job.spec.job_type), job.id, may_refuse=True), edit, now, user, rendered)
         except JobTypeFailed as failure:
             raise BadInput(str(failure)) from failure
 
-    def _edit(self, job: JobState, kind: JobType, edit: Edit, now: Now, user: str, rendered: Ranges) -> None:
+    def _edit(self, job: JobState, kind: JobType, edit: Edit, now: Now, user: str, rendered: Rendered) -> None:
         before = job.spec
         known = msgspec.structs.replace(before, priority=job.priority)
         revised = revise(kind, known, edit)
@@ -122,12 +125,12 @@ class Editing:
         touched = frozenset(stages_of_frames(job))
         return any(job.graph.is_remade(place, touched) for place in range(len(job.graph.stages)))
 
-    def _said_of_gone(self, job: JobState, revised: Revised, rendered: Ranges) -> str:
+    def _said_of_gone(self, job: JobState, revised: Revised, rendered: Rendered) -> str:
         """Return what becomes of the frames that are taken out of *job*, as the end of a sentence; "" where none is."""
         said, folder = "", job.spec.output
-        if count := sum(frame in rendered for frame in revised.gone):
-            that = f"{plural(count, 'frame')} that {'was' if count == 1 else 'were'} rendered already"
-            said = f"; {that} {'stays' if count == 1 else 'stay'} in {folder}" if folder else f"; {that} no longer count"
+        if count := rendered(revised.gone) if revised.gone else 0:
+            that, s = f"{plural(count, 'frame')} that {'was' if count == 1 else 'were'} rendered already", "s" * (count == 1)
+            said = f"; {that} stay{s} in {folder}" if folder else f"; {that} no longer count{s}"
         if revised.gone and (film := job.spec.settings.get("film")):
             said += f"; the film keeps its name, {film}"
         awaited = self.farm.awaited.get(job.id)

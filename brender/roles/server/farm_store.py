@@ -186,9 +186,9 @@ class FarmStore:
     def select_for_requeue(self, job: str, value: object) -> Selection:
         return restore.select_for_requeue(self.writer.tables, job, value)
 
-    def rendered_frames(self, job: str) -> Ranges:
-        """Return the frames of *job* of which something is rendered."""
-        return restore.rendered_frames(self.writer.tables, job)
+    def count_rendered(self, job: str, frames: Ranges) -> int:
+        """Return of how many of *frames* of *job* something is rendered."""
+        return restore.count_rendered(self.writer.tables, job, frames)
 
     def job_id(self, named: str) -> str:
         """Return the id of the job *named* so. Raises `NotFound` or `BadInput`."""

@@ -1,5 +1,7 @@
 """From the record back into the server's memory: at its start, and when somebody acts on a job that has ended."""
 
+import functools
+import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -42,6 +44,9 @@ from brender.store.progressive import accumulated, noises
 from brender.store.recorded import job_spec, worker_info
 from brender.store.tables import ATTEMPT_LIVE, Tables
 from brender.store.writer import Writer
+
+#: Ranges of frames that are named in one query.
+_RANGES_A_READ = 200
 
 #: Frames that one requeue may name: each becomes a variable of an SQL statement.
 _REQUEUED_BY_NAME = 10_000
@@ -386,13 +391,14 @@ def select_for_requeue(tables: Tables, job: str, value: object) -> Selection:
     return Selection(ALL_ENDED, frames, is_empty=not part.select().where(ended).exists())
 
 
-def rendered_frames(tables: Tables, job: str) -> Ranges:
-    """Return the frames of *job* of which something is rendered, whatever is made of all frames left aside."""
-    part, found = tables.Part, Ranges()
+def count_rendered(tables: Tables, job: str, frames: Ranges) -> int:
+    """Return of how many of *frames* of *job* something is rendered, whatever is made of all frames left aside."""
+    part, count, pairs = tables.Part, 0, list(frames.pairs())
     done = (part.job == job) & (part.status == PartStatus.COMPLETED) & part.piece.not_in((FILM, BAKE, COPY))
-    for (frame,) in part.select(part.frame).where(done).order_by(part.frame).tuples().iterator():
-        found.add(frame)
-    return found
+    for at in range(0, len(pairs), _RANGES_A_READ):
+        named = functools.reduce(operator.or_, (part.frame.between(*pair) for pair in pairs[at : at + _RANGES_A_READ]))
+        count += part.select(fn.COUNT(part.frame.distinct())).where(done & named).scalar()
+    return count
 
 
 def receipt(row: Any) -> dict[str, Any]:

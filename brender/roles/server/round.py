@@ -37,7 +37,6 @@ from brender.farm.job_plugin import JobTypeFailed
 from brender.farm.record import Row
 from brender.model.beginning import Beginning
 from brender.model.errors import BadInput, BrenderError, Conflict, Forbidden, Paused
-from brender.model.ranges import Ranges
 from brender.roles.effects import Bind, Effect, LoadSlice, LoadTasks, Now, Peer, Refuse, Reply, Send, Unbind
 from brender.roles.server.core import NODE_ACTIONS, ServerCore
 from brender.roles.server.farm_store import FarmStore, Unrecordable
@@ -244,7 +243,6 @@ class Round:
             if message.action == "readmit" and value is not None:
                 value = store.node(str(value))[1]
             selection = store.select_for_requeue(target, value) if message.action == "requeue" else None
-            rendered = self._rendered(target, value) if message.action == "edit" else None
             if message.action == "when":
                 begins = _beginning(value)
                 begins = msgspec.structs.replace(begins, after=store.named_after(target, begins.after))
@@ -260,17 +258,9 @@ class Round:
                 store.bring_awaited(core.farm, begins.after)
             if message.action in ("requeue", "edit"):
                 store.bring_awaited(core.farm, core.farm.jobs[target].spec.after)
-            return core.act(peer, on_job, selection, now, begins, rendered)
+            return core.act(peer, on_job, selection, now, begins, partial(store.count_rendered, target))
 
         self.apply(run, peer, message)
-
-    def _rendered(self, job: str, value: object) -> Ranges | None:
-        """Return the frames of *job* that are rendered, where *value*, an edit, is about its frames."""
-        settings = value.get("settings") if isinstance(value, dict) else None
-        if not isinstance(settings, dict) or "frames" not in settings:
-            return None
-        self.settle()
-        return self.store.rendered_frames(job)
 
     def _submitted(self, job: str) -> dict[str, object] | None:
         """Return what the submitter of *job* was told, where it was accepted before and has left memory since."""
