@@ -398,14 +398,15 @@ def recalls_of(workers: Sequence[Slot], jobs: Sequence[Demand]) -> Recalls:
     return Recalls(roster, lambda worker: held[worker])
 
 
-def of_one_priority(jobs: Sequence[Demand]) -> list[Demand]:
-    return [replace(job, priority=50) for job in jobs]
+def of_one_urgency(jobs: Sequence[Demand]) -> list[Demand]:
+    """The jobs with the same priority and without a pool: at workers of its pool, a job is more urgent than others."""
+    return [replace(job, priority=50, need=msgspec.structs.replace(job.need, pool="")) for job in jobs]
 
 
 @given(held_farms())
 def test_idle_workers_ask_back_what_they_do_for_the_simple_one(farm: tuple[list[Slot], list[Demand]]) -> None:
     workers, jobs = farm
-    jobs = of_one_priority(jobs)
+    jobs = of_one_urgency(jobs)
     for slot in workers:
         slot.waiting = [held._replace(priority=50) for held in slot.waiting]
     assert recalls_of(workers, jobs).take_back(PLENTY) == simple_scheduler.relieve(jobs, workers)
