@@ -259,7 +259,7 @@ sleep = _action(
     "Put the machines of workers to sleep, after what they render. Work that waits wakes them, unless they are disabled.",
     "is put to sleep after what it renders",
 )
-wake = _action("wake", "Wake the machines of workers that sleep, or that are switched off.", "is being woken")
+wake = _action("wake", "Wake the machines of workers that sleep or are switched off.", "is being woken")
 enable = _action("enable", "Give workers or managers tasks again.", "gets tasks again")
 
 
