@@ -9,8 +9,9 @@ import pytest
 from brender.jobs import declare
 from brender.jobs.command import Command
 from brender.jobs.declare import check_settings
+from brender.jobs.numbering import NUMBERED
 from brender.jobs.stages import Stage, Wait
-from brender.model.frames import chunk_count
+from brender.model.frames import chunk, chunk_count, parse_frames
 from brender.model.job import JobSpec, PartPlan, Requirements, TaskPlan
 from tests.world import new_id
 
@@ -30,6 +31,7 @@ class Staged(Command):
     def __init__(self, name: str = "staged", elastic: bool = False) -> None:
         self.name, self.elastic = name, elastic
 
+    settings = tuple(setting for setting in Command.settings if setting is not NUMBERED)
     plan: Plan = DRAW_CLEAN_COUNT
     ranks: Mapping[int, float] = {}
 
@@ -42,6 +44,10 @@ class Staged(Command):
             found.append(Stage(name, first, self._tasks(spec) if each else 1, after, of_frames=each))
             first += found[-1].count
         return tuple(found)
+
+    @staticmethod
+    def _frames(settings: Mapping[str, Any]) -> tuple[int, ...]:
+        return (0,) if settings["frames"] is None else parse_frames(settings["frames"])
 
     def _tasks(self, spec: JobSpec) -> int:
         return chunk_count(len(self._frames(spec.settings)), spec.settings["chunk"])
@@ -56,7 +62,7 @@ class Staged(Command):
         stage = next(stage for stage in self.stages(spec) if index <= stage.last_task)
         frames = self._frames(spec.settings)[:1]
         if stage.of_frames:
-            frames = tuple(part.frame for part in Command.task(self, spec, index - stage.first_task).parts)
+            frames = chunk(self._frames(spec.settings), spec.settings["chunk"], index - stage.first_task)
         return TaskPlan(index=index, parts=tuple(PartPlan(frame=frame, output=f"{stage.name}/{frame}") for frame in frames))
 
     def is_elastic(self, spec: JobSpec) -> bool:

@@ -24,7 +24,7 @@ from brender.store.datafolder import DataFolder
 from brender.store.named import Record
 from brender.store.questions import jobs, projects
 from brender.store.writer import Writer
-from tests.rows import gone, new, put, update
+from tests.rows import new, put, update
 from tests.test_store import JOB
 from tests.tools import command, ended, submit_command, until
 from tests.world import World, animation
@@ -367,7 +367,7 @@ def test_a_record_stays_while_frames_of_its_job_wait_for_their_folder(farm_of_tw
 
 def test_a_server_that_was_killed_while_it_deleted_goes_on_when_it_starts(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
     writer, folder, out = farm_of_two
-    writer.commit([update("job", A, {"deleting": "both"}), gone("part", B)])
+    writer.commit([update("job", A, {"deleting": "both"})])
     remover = _remover(folder)
     remover.resume(writer.tables)
     _work_off(remover, writer)

@@ -21,7 +21,8 @@ from brender.model.job import Requirements
 from brender.model.nodes import Blender, WorkerInfo
 from brender.model.paths import PathVariable, check_variable, collapse, expand, foreign, from_elsewhere, places, variables_in
 from brender.roles.effects import Now
-from brender.scheduling.classes import Limits, inside_of
+from brender.scheduling.classes import Limits
+from brender.scheduling.folder_limits import inside_of
 from brender.scheduling.terms import Demand
 from tests.conftest import SCENES
 from tests.rendering import studio

@@ -137,7 +137,7 @@ def test_a_superseded_report_that_is_accepted_is_found(monkeypatch: pytest.Monke
                     for part in [part for part in task.parts if part.id == report.part and not part.done]:
                         part.begin(report.attempt, worker)
                         part.complete(report.attempt, worker, now.wall)
-                        self.farm.jobs[task.job].count_part(0, 1.0, 0, False)
+                        self.farm.jobs[task.job].count_part(task.number, 1.0, 0, False)
         reports(self, manager, worker, said, now)
 
     monkeypatch.setattr(Work, "reports", accepting)

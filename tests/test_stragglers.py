@@ -54,6 +54,7 @@ def test_who_repeats_is_idle_and_could_run_it() -> None:
         job("off", 0, 1, kept_off={"gpu"}),
     ):
         roster.job_changed(demand)
+    roster.catch_up(1000)
     assert idle_worker(roster, "any", ()) == "gpu" == idle_worker(roster, "gpu", {"busy"})
     found = [idle_worker(roster, name, others) for name, others in (("any", {"gpu"}), ("large", ()), ("off", ()), ("none", ()))]
     assert found == [None] * 4

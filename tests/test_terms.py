@@ -5,7 +5,8 @@ import pytest
 
 from brender.model.text import SHORT_ID
 from brender.scheduling.assignment import assign
-from brender.scheduling.classes import Limits, inside_of
+from brender.scheduling.classes import Limits
+from brender.scheduling.folder_limits import inside_of
 from brender.scheduling.roster import Roster
 from tests.rosters import NEED, PLENTY, info, job
 
