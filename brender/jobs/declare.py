@@ -82,6 +82,8 @@ class Setting:
     without: str = ""
     hidden: bool = False
     """Nobody sets it, and it is not shown: the job type fills it in."""
+    only_where_set: bool = False
+    """A job that has its default lacks it, so that a farm of an earlier version, which does not know it, takes the job."""
     edit: str = ""
     """What an edit of it means, `NEXT`, `PICTURES`, `NAMES` or `MORE`; "": a job that was submitted keeps it."""
 
@@ -139,14 +141,16 @@ class Setting:
 
 
 def check_settings(job_type: str, declared: tuple[Setting, ...], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return every declared setting with its checked value or default. Raises `BadInput` for an unknown name or a bad value."""
+    """Return every declared setting with its checked value or default, without those that are there `only_where_set`. Raises
+    `BadInput` for an unknown name or a bad value."""
     names = [setting.name for setting in declared]
     for name in given:
         if name not in names:
             close = get_close_matches(name, names, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"it has: {', '.join(names)}"
             raise BadInput(f"The job type {job_type!r} has no setting {name!r}; {hint}")
-    return {setting.name: setting.check(given.get(setting.name)) for setting in declared}
+    checked = ((setting, setting.check(given.get(setting.name))) for setting in declared)
+    return {setting.name: value for setting, value in checked if not setting.only_where_set or value != setting.default}
 
 
 #: What becomes of frames that are there where a job overwrites them.

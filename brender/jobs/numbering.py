@@ -31,6 +31,7 @@ NUMBERED = Setting(
     group=ORDER,
     words=(("", "its frames"),),
     hidden=True,
+    only_where_set=True,
 )
 
 
