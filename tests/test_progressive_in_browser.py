@@ -25,8 +25,9 @@ def dashboard(folder: DataFolder, tmp_path: Path) -> Iterator[Dashboard]:
     """A dashboard over a job of three frames in four passes: the first is done, and the second of two frames."""
     make_users(folder)
     writer = Writer(open_for_writing(str(folder.database)))
+    settings = JOB["settings"] | {"refine": "samples", "passes": PASSES}
     of = {"name": "shot", "status": "active", "part_count": FRAMES * PASSES, "passes": PASSES, "completed_parts": 5}
-    rows = [put("project", "default", {}), new("job", ID, {**JOB, **of, "output": str(tmp_path)})]
+    rows = [put("project", "default", {}), new("job", ID, {**JOB, **of, "settings": settings, "output": str(tmp_path)})]
     for number in range(FRAMES * PASSES):
         place, frame = number // FRAMES, number % FRAMES + 1
         image = oiio.ImageBuf(oiio.ImageSpec(64, 36, 3, oiio.UINT8))
@@ -64,7 +65,7 @@ def denoising(folder: DataFolder, tmp_path: Path) -> Iterator[Dashboard]:
     writer = Writer(open_for_writing(str(folder.database)))
     settings = {"denoise_after": True, "copy_to": "/delivery", "film": "a.mp4"}
     of = {"name": "shot", "status": "active", "part_count": 8, "completed_parts": 3, "settings": settings}
-    rows = [put("project", "default", {}), new("job", ID, {**JOB, **of, "output": str(tmp_path)})]
+    rows = [put("project", "default", {}), new("job", ID, {**JOB, **of, "settings": settings, "output": str(tmp_path)})]
     pieces = [(1, NOISY), (2, NOISY), (1, 0), (2, 0), (2, FILM), (1, COPY), (2, COPY), (2, COPY)]
     for number, (frame, piece) in enumerate(pieces):
         status = "completed" if number < 3 else "queued"
