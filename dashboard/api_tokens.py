@@ -15,6 +15,8 @@ log = logging.getLogger("brender.dashboard")
 
 #: The server is told so seldom that a token is in use, in seconds.
 _TOLD_SECONDS = 3600.0
+#: And again so soon where it did not hear that.
+_AGAIN_SECONDS = 60.0
 _EXTENSION = "brender-token-uses"
 
 
@@ -41,6 +43,11 @@ class TokenUses:
             self._told[id] = now
             return True
 
+    def was_not_heard(self, id: str, now: float) -> None:
+        """Note that the server did not hear of it: it is told again in a minute."""
+        with self._lock:
+            self._told[id] = now - _TOLD_SECONDS + _AGAIN_SECONDS
+
 
 def owner_of(secret: str) -> str:
     """Return the name of the user whose program shows the token *secret*. Raises `Unauthorized`."""
@@ -58,6 +65,7 @@ def owner_of(secret: str) -> str:
             with farm().own_client() as client:
                 client.manage("use-api-token", id=token.id)
         except BrenderError as error:  # (a server that is away, or of an earlier version, is told at a later use)
+            uses.was_not_heard(token.id, now)
             log.info("The server was not told that the token %s is in use: %s", token.id, error)
     return str(token.user)
 

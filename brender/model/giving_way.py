@@ -18,7 +18,7 @@ def said_of_giving_way(frames: Sequence[int], reason: str, wall: float, times: i
     'Its frame 12 gave way to rush (a1b2c3d4)'
     """
     at = f"{datetime.fromtimestamp(wall):%H:%M}"
-    queued = "it is" if len(frames) == 1 else "they are"
-    again = f"{times} of {MOST_TIMES} times" + (": it does so no more" if times >= MOST_TIMES else "")
+    are = "is" if len(frames) == 1 else "are"
     to = reason.removeprefix(GAVE_WAY_TO)
-    return f"Its {frames_in_words(list(frames))} gave way to {to} at {at}; {queued} queued again, {again}"
+    count = f"{times} of at most {MOST_TIMES} times"
+    return f"Its {frames_in_words(list(frames))} gave way to {to} at {at} and {are} queued again ({count})"

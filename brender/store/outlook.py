@@ -52,7 +52,7 @@ class Outlook:
         self._pace = pace or Pace()
         self._change = -1
         self._known: set[str] = set()
-        self._needs: dict[tuple[str, str], Requirements | None] = {}
+        self._needs: dict[tuple[str, str, int], Requirements | None] = {}
         self._prospect = Prospect()
         self._again = float("-inf")
 
@@ -163,7 +163,7 @@ class Outlook:
         return pace.expected * min(3.0, max(1.0, beside)), pace.spread, pace.parts
 
     def _need(self, row: Any) -> Requirements | None:
-        key = (row.id, row.series)
+        key = (row.id, row.series, row.revision)
         if key not in self._needs:
             if len(self._needs) > 4 * _JOBS_MOST:
                 self._needs.clear()

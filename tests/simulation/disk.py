@@ -61,9 +61,12 @@ class Disk:
         self.deleted[path] = job
 
     def may_be_gone(self, path: Path, job: str) -> bool:
-        """Return whether the frame of *job* at *path* may be gone: another has written over it since, and was deleted."""
-        other = self.deleted.get(path)
-        return other is not None and self.made[path, other] >= self.used.get((path, job), 0.0)
+        """Return whether the frame of *job* at *path* may be gone: another has written over it since, and was deleted. Where the
+        clock was set, one that only found it there may have been deleted with it too."""
+        if (other := self.deleted.get(path)) is None:
+            return False
+        made = self.made.get((path, other))
+        return made >= self.used.get((path, job), 0.0) if made is not None else not self.times_tell
 
 
 class Placement:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from peewee import OP, Expression, PeeweeException
 
+from brender.jobs.numbering import NUMBERED
 from brender.jobs.pieces import is_piece
 from brender.model.job import COPY
 from brender.model.status import PartStatus
@@ -127,7 +128,8 @@ class MadeFiles:
         """Delete the job's logs and thumbnails: an attempt may have left one of each part of its task."""
         remove_tree(self._folder.root / "logs" / job)
         attempt, part, last = tables.Attempt, tables.Part, ""
-        was_edited = tables.Job.select().where((tables.Job.id == job) & (tables.Job.revision > 1)).exists()
+        settings = tables.Job.select(tables.Job.settings).where(tables.Job.id == job).scalar() or {}
+        lost_frames = bool(settings.get(NUMBERED.name))
         while True:
             query = attempt.select(attempt.id, attempt.task).where((attempt.job == job) & (attempt.id > last))
             rows = list(query.order_by(attempt.id).limit(_ATTEMPTS_A_READ).tuples())
@@ -138,7 +140,7 @@ class MadeFiles:
                 yield
                 for number in tasks.get(task, ()):
                     self._folder.thumbnail(id, number).unlink(missing_ok=True)
-                if was_edited:  # frames may have been taken out of it, of which nothing else is known any more
+                if lost_frames:  # of which nothing else is known any more
                     for each in self._folder.thumbnail(id, 0).parent.glob(f"{id}-*.jpg"):
                         each.unlink(missing_ok=True)
             if len(rows) < _ATTEMPTS_A_READ:
