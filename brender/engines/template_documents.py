@@ -16,7 +16,7 @@ _OF_NUMBERS = frozenset("+-0123456789_.:")
 
 def read_document(file: Path) -> dict[str, Any]:
     """Return what the template *file*, YAML or (``.json``) JSON, says. Raises `BadInput` where it is too large, too deep or uses
-    aliases; `OSError`, and `ValueError` where it is none of both."""
+    aliases; `OSError`, and `ValueError` if it is neither."""
     from openjd import model
 
     if (size := file.stat().st_size) > BYTES_MOST:

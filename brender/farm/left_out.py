@@ -20,8 +20,8 @@ def stages_of_frames(job: JobState) -> tuple[str, ...]:
 
 
 def leave_out(farm: Farm, job: JobState, mono: float) -> list[AttemptState]:
-    """Take what is no longer among the frames of *job* out of its tasks in memory, at *mono*. Return the attempts that are to be
-    stopped: those that render such a frame, or have no other, and those that make something of all frames."""
+    """Take the frames that *job* no longer has out of its tasks in memory, at *mono* seconds. Return the attempts to stop: those
+    that render such a frame or have no other left, and those that make something of all frames."""
     kept, graph, touched = numbering_of(job.spec.settings).kept, job.graph, frozenset(stages_of_frames(job))
     tasks = [farm.tasks[each] for each in sorted(job.tasks)]
     cut = [task for task in tasks if graph.stage(task.number).of_frames and any(each.frame not in kept for each in task.parts)]

@@ -146,17 +146,18 @@ def units_of(settings: Mapping[str, Any], completed: int, parts: int, finished: 
     return units_of_shape(shape_of(settings), completed, parts, finished)
 
 
-def several_of(settings: Mapping[str, Any], count: int, parts: int) -> str:
-    """Return what so many of all *parts* of a job with these *settings* are, in words: its steps, where frames have several.
+def several_of(settings: Mapping[str, Any], count: int, parts: int) -> tuple[int, str]:
+    """Return what *count* of all *parts* of a job with these *settings* are, as a number and its noun: steps, where a frame has
+    several.
 
     >>> several_of({}, 3, 24), several_of({"film": "a.mp4"}, 25, 25), several_of({"denoise_after": True}, 3, 8)
-    ('3 frames', '24 frames', '3 steps')
+    ((3, 'frame'), (24, 'frame'), (3, 'step'))
     """
     shape = shape_of(settings)
     if shape.is_in_steps and shape.job_type not in (STEPS, STILL) and not shape.passes:
-        return plural(count, "step")
+        return count, "step"
     counted = units_of_shape(shape, count, parts)
-    return plural(counted.done, counted.noun)
+    return counted.done, counted.noun
 
 
 def in_words(settings: Mapping[str, Any], parts: int) -> str:

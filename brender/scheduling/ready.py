@@ -13,7 +13,7 @@ from brender.scheduling.shares import Shares
 
 
 class Ready:
-    """The ready jobs. Of all *gates*, licences are kept in mind by class: a class needs the same ones in all its jobs."""
+    """The ready jobs. Of all *gates*, licences are kept by class: all jobs of a class need the same ones."""
 
     def __init__(self, gates: Gates) -> None:
         self.classes: dict[JobClass, None] = {}

@@ -199,7 +199,7 @@ class FarmStore:
         return str(self.writer.tables.Job.select(self.writer.tables.Job.user).where(self.writer.tables.Job.id == job).scalar())
 
     def submitter(self, job: str) -> str | None:
-        """Return the user who submitted the job with this id, be it that its files are looked at still; ``None`` where nobody
+        """Return the user who submitted the job with this id, also while its files are still being checked; ``None`` if nobody
         did."""
         submitter = self.looked_at(job)
         return self.job_owner(job) if submitter is None and self.has_job(job) else submitter

@@ -220,7 +220,7 @@ class Jobs:
         if sweep is None:
             return
         if sweep.what == "requeue":
-            queued = several_of(job.spec.settings, sweep.count, job.part_count)
+            queued = plural(*several_of(job.spec.settings, sweep.count, job.part_count))
             self.activity.note(now, "requeue", f"queued {queued} of {job.spec.name} again", job.id, sweep.user)
         if sweep.what != "cancel":
             self.settle(job, now)
@@ -366,8 +366,8 @@ class Jobs:
         if job.failed_tasks:
             self.end(job, JobStatus.FAILED, job.reason or f"{job.failed_tasks} of {plural(job.task_count, 'task')} failed", now)
         elif job.completed_parts < job.part_count:
-            left = several_of(job.spec.settings, job.part_count - job.completed_parts, job.part_count)
-            text = f"{left} {'was' if left.startswith('1 ') else 'were'}"
+            count, noun = several_of(job.spec.settings, job.part_count - job.completed_parts, job.part_count)
+            text = f"{plural(count, noun)} {'was' if count == 1 else 'were'}"
             self.end(job, JobStatus.CANCELED, f"{text} canceled before, and not queued again", now)
         else:
             self.end(job, JobStatus.COMPLETED, "", now)

@@ -28,7 +28,7 @@ class Things(Protocol):
         """Return the id of the job *named* so. Raises `NotFound` or `BadInput`."""
 
     def submitter(self, job: str) -> str | None:
-        """Return the user who submitted the job with this id, which may be looked at still; ``None`` where nobody did."""
+        """Return the user who submitted the job with this id, also while it is still being checked; ``None`` if nobody did."""
 
     def job_owner(self, job: str) -> str:
         """Return the user of the job with this id."""
