@@ -3,15 +3,17 @@ most tests begin with a new record. Servers in processes of their own migrate as
 
 import functools
 import sqlite3
+from pathlib import Path
 
 from peewee import Database, SqliteDatabase
 
+from brender.store import schema
 from brender.store.schema import migrate
 
 
 @functools.cache
-def _migrated() -> bytes:
-    """Return the file of a new record."""
+def _migrated(migrations: Path) -> bytes:
+    """Return the file of a new record that the *migrations* of now made: a test may have others."""
     database = SqliteDatabase(":memory:")
     database.connect()
     migrate(database)
@@ -27,6 +29,6 @@ def make_schema(database: Database, up_to: str | None = None) -> None:
         return
     # (A connection belongs to one thread, so there is one for each copy.)
     template = sqlite3.connect(":memory:")
-    template.deserialize(_migrated())
+    template.deserialize(_migrated(schema.MIGRATIONS))
     template.backup(database.connection())
     template.close()
