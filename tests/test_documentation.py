@@ -1,12 +1,15 @@
 """The documentation says what is so: its command lines are understood, its links lead somewhere, and messages lead to it."""
 
+import http.server
 import importlib.util
 import re
 import shlex
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -111,6 +114,40 @@ def test_links_of_pages_in_markdown_lead_to_files(path: Path) -> None:
     assert [each for each in links if "://" not in each and not (path.parent / each).exists()] == []
 
 
+def test_a_link_within_the_pages_that_leads_nowhere_is_noticed_and_an_address_outside_is_listed_once(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(
+        '<h1 id="top"></h1><a href="b.html#there">1</a><a href="b.html#gone">2</a><a href="c.html">3</a><a href="#top">4</a>'
+        '<a href="https://x.example/page#part">5</a>'
+    )
+    (tmp_path / "b.html").write_text('<p id="there"></p><a href="https://x.example/page">6</a>')
+    links = docs_module("links")
+    assert links.broken_within(tmp_path) == ["a.html links to b.html#gone", "a.html links to c.html"]
+    assert links.outside(tmp_path) == {"https://x.example/page": "a.html"}
+
+
+def test_an_address_that_does_not_exist_is_told_from_one_that_cannot_be_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        here = f"http://127.0.0.1:{server.server_port}"
+        links = docs_module("links")
+        assert links.report({f"{here}/": "a"}) == 0
+        assert links.report({f"{here}/": "a", f"{here}/no-such-page": "b", "http://127.0.0.1:1/": "c"}) == 1
+        server.shutdown()
+    assert links.report({"http://127.0.0.1:1/": "c"}) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "Addresses outside: 0 answered, 0 do not exist, 1 could not be checked from here"
+    assert f"{here}/no-such-page: does not exist (HTTP 404), named in b" in lines
+
+
+def docs_module(name: str) -> Any:
+    """Import the program *name* of docs, which is not a package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_every_page_is_in_the_table_of_contents() -> None:
     listed = re.findall(r"^   ((?:tutorials|howto|reference|explanation)/\S+)$", (ROOT / "docs" / "index.rst").read_text(), re.M)
     there = {each.relative_to(ROOT / "docs").with_suffix("").as_posix() for each in PAGES if each.is_relative_to(ROOT / "docs")}
@@ -119,6 +156,12 @@ def test_every_page_is_in_the_table_of_contents() -> None:
 
 def test_every_symptom_is_a_section_of_the_page_of_symptoms() -> None:
     assert set(SYMPTOMS) == set(re.findall(r"^\.\. _([\w-]+):$", TROUBLESHOOTING, re.M))
+
+
+def test_each_page_that_a_message_names_exists() -> None:
+    sources = [path for part in ("brender", "dashboard") for path in (ROOT / part).rglob("*.py") if "manual" not in path.parts]
+    named = {name for path in sources for name in re.findall(r"`brender docs ([a-z][a-z-]*)`", path.read_text("utf-8"))}
+    assert named and {name for name in named if name.replace("-", "_") not in manual.sources()} <= set(SYMPTOMS)
 
 
 def test_messages_lead_to_the_section_about_their_symptom() -> None:
@@ -196,9 +239,11 @@ def test_the_page_of_a_run_of_benchmarks_names_the_machine_and_each_figure() -> 
 @pytest.mark.skipif(importlib.util.find_spec("sphinx") is None, reason="Sphinx is not installed")
 def test_the_documentation_is_built_without_a_warning_and_runs_no_script_that_stands_in_a_page(tmp_path: Path) -> None:
     program = (
-        f"import sys; sys.path.insert(0, 'docs'); import build, pathlib; build.build(pathlib.Path({str(tmp_path / 'out')!r}))"
+        f"import sys; sys.path.insert(0, 'docs'); import build, links, pathlib; into = pathlib.Path({str(tmp_path / 'out')!r}); "
+        "build.build(into); print(*links.broken_within(into), sep='\\n', end='')"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert done.stdout == "", "links that lead nowhere"
     pages = list((tmp_path / "out").rglob("*.html"))
     assert len(pages) > 40 and not any("<script>" in each.read_text("utf-8") for each in pages)

@@ -1,5 +1,8 @@
 """Hooks: what happens is told to web addresses and programs, signed, kept until it was taken, and never in the farm's way."""
 
+import hashlib
+import hmac
+import http.client
 import json
 import os
 import queue
@@ -224,6 +227,25 @@ def test_a_program_gets_its_arguments_as_they_are_and_its_output_is_logged(
 
 
 # --- a real farm --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_receiver_in_the_documentation_refuses_what_is_forged_or_old_and_takes_each_delivery_once() -> None:
+    port, body = free_ports(1), b'{"event": "test", "text": "heard"}'
+
+    def send(delivery: str, age: int = 0, secret: str = "known") -> int:
+        moment = str(int(time.time()) - age)
+        signed = hmac.new(secret.encode(), moment.encode() + b"." + body, hashlib.sha256).hexdigest()
+        headers = {"Brender-Timestamp": moment, "Brender-Signature": f"sha256={signed}", "Brender-Delivery": delivery}
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("POST", "/", body, headers)
+        return connection.getresponse().status
+
+    words, env = [sys.executable, str(RECEIVER), str(port)], os.environ | {"SECRET": "known"}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env) as receiver:
+        assert receiver.stdout is not None and "listening" in receiver.stdout.readline()
+        assert [send("a", secret="guessed"), send("b", age=301), send("c"), send("c"), send("d")] == [401, 408, 204, 204, 204]
+        receiver.terminate()
+        assert receiver.stdout.read() == "test heard\n" * 2
 
 
 @pytest.mark.thorough

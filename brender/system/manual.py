@@ -23,4 +23,6 @@ def pages() -> dict[str, str]:
 
 def sources() -> dict[str, Path]:
     """Return the text of each page by its name, where this is a checkout."""
-    return {path.stem: path for path in sorted(SOURCE.rglob("*.rst"))} if (SOURCE / "index.rst").is_file() else {}
+    if not (SOURCE / "index.rst").is_file():
+        return {}
+    return {path.stem: path for path in sorted([*SOURCE.rglob("*.rst"), *SOURCE.rglob("*.md")])}

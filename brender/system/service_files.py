@@ -65,8 +65,8 @@ _SANDBOX_BUT_FOR_RENDERS = (
 class Service:
     """A *role* that an operating system is to start.
 
-    *words*: the program and all of its arguments. *account*: who runs it; "": the one whose service it is. *folder*: its data
-    folder. *is_placeholder*: nobody named the account, and whoever uses the file has to.
+    *words*: the program and all of its arguments. *account*: who runs it, or "" for the one whose service it is. *folder*: its
+    data folder. *is_placeholder*: nobody named the account, and whoever uses the file has to.
     """
 
     role: Role
@@ -88,7 +88,6 @@ def systemd_unit(service: Service) -> str:
         MADE_BY_BRENDER,
         "[Unit]",
         f"Description={service.description.replace('%', '%%')}",
-        "Documentation=https://brender.readthedocs.io",
         *(["Wants=network-online.target", "After=network-online.target"] if of_system else []),
         "# However often it fails, it is started again; one that left as the farm asked it to stays away.",
         "StartLimitIntervalSec=0",
