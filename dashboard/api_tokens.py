@@ -71,5 +71,5 @@ def owner_of(secret: str) -> str:
 
 
 def token_of_now() -> str:
-    """Return the id of the token that the current request shows; "" if it shows none."""
+    """Return the id of the token that the current request shows, or "" if it shows none."""
     return str(g.get("token_id", ""))

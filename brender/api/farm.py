@@ -146,7 +146,7 @@ class Job(_Known):
 
     @property
     def reason(self) -> str:
-        """Why it waits, failed or is as it is; "": nothing is to be said."""
+        """Why it waits, failed or is as it is, or "" if nothing is to be said."""
         return str(self.record["reason"])
 
     @property

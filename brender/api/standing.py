@@ -17,7 +17,7 @@ JUST_JOINED = "The worker {name} joined a moment ago: ask again"
 
 
 def when(wall: float | None) -> str:
-    """Return a moment, in local time; "" for none."""
+    """Return a moment, in local time, or ""."""
     return datetime.fromtimestamp(wall).strftime("%Y-%m-%d %H:%M:%S") if wall else ""
 
 

@@ -24,8 +24,8 @@ class Client:
     statement.
 
     ``timeout`` is how many seconds one request waits for its answer; meanwhile it is sent again, which is safe because
-    each request carries an id and each is idempotent. ``on_behalf_of``: the user for whom it asks, as the dashboard does; "": for
-    itself. ``asker``: who is at the keyboard, for the activity log, where its key does not say that.
+    each request carries an id and each is idempotent. ``on_behalf_of``: the user for whom it asks, as the dashboard does, or ""
+    for itself. ``asker``: who is at the keyboard, for the activity log, where its key does not say that.
     """
 
     asker = ""

@@ -46,12 +46,12 @@ class Uplink:
 
     @property
     def trouble(self) -> str:
-        """Why the connection was refused last, as a sentence; "" if it was not, or there is one."""
+        """Why the connection was refused last, as a sentence, or "" if it was not, or there is one."""
         return self._trouble
 
     def new_trouble(self) -> str:
-        """Return why the connection is refused, as a sentence; "" if it is not, or that was said. (That there is none is said by
-        the role's core, brender.model.log_events.)"""
+        """Return why the connection is refused, as a sentence, or "" if it is not, or that was said. (That there is none is said
+        by the role's core, brender.model.log_events.)"""
         if self.connections.nobody:
             self._trouble = ""  # that of before is over: who had it is gone
             return ""

@@ -98,7 +98,7 @@ class Follower:
         return new
 
     def new_reason(self) -> str:
-        """Return the reason why nothing renders, once; "" where there is none."""
+        """Return the reason why nothing renders, once, or ""."""
         reason = self.view.note if self._reason and self.view.note == self._reason else ""
         if reason == self._reason_told:
             return ""

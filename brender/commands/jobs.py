@@ -163,14 +163,14 @@ def submit(
 
 
 def _where_to(accepted: Mapping[str, Any], spec: JobSpec) -> str:
-    """Return where the frames of the job go that was *accepted*, as the end of a sentence; "" where it has none."""
+    """Return where the frames of the job go that was *accepted*, as the end of a sentence, or "" if it has none."""
     if spec.bundle and not spec.output:
         return f", to the server; `brender fetch {short_id(accepted['id'])}` brings them"
     return f", to {accepted['output']}" if accepted["output"] else ""
 
 
 def _why_it_waits(connection: Client, job: str) -> str:
-    """Return why nothing renders of *job*, which was submitted just now; "" where it begins, or nothing is known yet."""
+    """Return why nothing renders of *job*, which was submitted just now, or "" if it begins, or nothing is known yet."""
     deadline = time.monotonic() + _REASON_SECONDS
     while True:
         record = connection.ask("job", id=job)

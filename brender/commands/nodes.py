@@ -91,7 +91,7 @@ def _device(row: dict[str, Any]) -> str:
 
 
 def _gpu_use(stats: dict[str, Any]) -> str:
-    """Return how much of the machine's GPUs is used; "" where none is seen."""
+    """Return how much of the machine's GPUs is used, or "" if none is seen."""
     if not stats.get("gpu_memory_total"):
         return ""
     memory = f"{size_in_words(stats['gpu_memory_used'])} of {size_in_words(stats['gpu_memory_total'])}"

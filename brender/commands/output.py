@@ -106,7 +106,7 @@ def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a length of time, as 1:02:03 or 4.2 s; "" for none."""
+    """Return a length of time, as 1:02:03 or 4.2 s, or ""."""
     if seconds is None:
         return ""
     if seconds < 60:

@@ -141,7 +141,7 @@ def described(setting: Setting) -> str:
 
 
 def _named(args: Sequence[str], option: str) -> str:
-    """Return what *option* is given in *args*; "" where it is not."""
+    """Return what *option* is given in *args*, or "" if it is not."""
     for index, word in enumerate(args):
         if word == "--":
             break

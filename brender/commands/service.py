@@ -263,7 +263,7 @@ def _check_secrets(context: click.Context) -> None:
 
 
 def _account(named: str, of_user: bool) -> str | None:
-    """Return who is to run a service of this machine's system; "" where it is of one account anyhow, ``None`` where nobody says
+    """Return who is to run a service of this machine's system, or "" if it is of one account anyhow, ``None`` where nobody says
     (root should not)."""
     if of_user:
         if named:

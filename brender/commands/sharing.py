@@ -65,7 +65,7 @@ def _compared(client: Client, name: str, folder: Path, proof: str, digest: str) 
 
 
 def _judged(seen: dict[str, Any] | None, digest: str) -> tuple[str, str]:
-    """Return what is wrong with what a worker saw, and what to do; "" where it is the same as here."""
+    """Return what is wrong with what a worker saw, and what to do, or "" if it is the same as here."""
     if seen is None:
         return "did not say what it sees", "See whether it runs, and whether its network folder answers"
     if seen["problem"]:

@@ -10,7 +10,7 @@ _TELLING = 0.1
 
 
 def time_left(job: Mapping[str, Any]) -> str:
-    """Return how long *job*, a row, probably still takes; "" where nobody knows.
+    """Return how long *job*, a row, probably still takes, or "" if nobody knows.
 
     >>> time_left({"eta_seconds": 7200.0, "eta_least": 6000.0, "eta_most": 9000.0})
     'about 2:00:00 (1:40:00 to 2:30:00)'

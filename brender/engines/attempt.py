@@ -89,7 +89,7 @@ class Courier(Protocol):
         """Return how many bytes of jobs' files and frames have come and gone so far."""
 
     def refused(self) -> str:
-        """Return why the server takes no frames now, in a sentence; "" where it does."""
+        """Return why the server takes no frames now, in a sentence, or "" if it does."""
 
     def deliver(self, file: FrameFile, ended: Callable[[str], None]) -> None:
         """Bring the file of a frame to the server; *ended* is called with "" once it is there, or with why it never will be."""

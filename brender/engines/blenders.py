@@ -63,7 +63,7 @@ def how_to_get_one() -> str:
 
 
 def why_no_blender(named: Sequence[str] = ()) -> str | None:
-    """Return why no Blender of `search_blenders` works, "" where none is there, ``None`` where there is one. Does not start the
+    """Return why no Blender of `search_blenders` works, or "" if none is there, ``None`` where there is one. Does not start the
     bpy package of this Python. Raises `BadInput` where a named one does not work."""
     if not named and own_bpy() is not None:
         return None
@@ -78,7 +78,7 @@ def own_bpy() -> Blender | None:
 
 
 def why_not_own_bpy() -> str:
-    """Return why the bpy package of this very Python cannot start, in a sentence; "" where it can, or there is none."""
+    """Return why the bpy package of this very Python cannot start, in a sentence, or "" if it can, or there is none."""
     version, missing = _own_bpy_version(), _missing_to_own_bpy()
     return f"bpy {version} does not start: {lacks(missing)}" if version and missing else ""
 

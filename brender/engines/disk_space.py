@@ -27,7 +27,7 @@ FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 def shortage(folders: Iterable[Path], least: int) -> str:
-    """Return a sentence on the first of *folders* that has less than *least* bytes free or does not answer; "" for none.
+    """Return a sentence on the first of *folders* that has less than *least* bytes free or does not answer, or "".
 
     A folder that does not exist counts as the nearest one above it that does. One that may not be looked at is skipped: what
     writes to it learns why.
@@ -50,7 +50,7 @@ def no_answer(folder: Path) -> str:
 
 
 def why_not_writable(folder: Path) -> str:
-    """Return why nothing can be written to *folder* and flushed to its disk, as a sentence; "" where it can."""
+    """Return why nothing can be written to *folder* and flushed to its disk, as a sentence, or "" if it can."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(4096))

@@ -232,7 +232,7 @@ def _bring_pieces(attempt: Attempt, courier: Courier, out: Path, baked: Path) ->
 
 
 class _Delivery:
-    """A file on its way to the server. ``reason``, once it has ``ended``: why it never comes there, "" where it has."""
+    """A file on its way to the server. ``reason``, once it has ``ended``: why it never comes there, or "" if it has."""
 
     def __init__(self) -> None:
         self.ended = threading.Event()

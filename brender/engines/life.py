@@ -214,7 +214,7 @@ class Life:
             self._ended.set()
 
     def _leave_behind(self, why: str) -> None:
-        """Kill the process, and end without the engine, which hangs. *why*: as a sentence; "" where it was stopped."""
+        """Kill the process, and end without the engine, which hangs. *why*: as a sentence, or "" if it was stopped."""
         with self._lock:
             if self._left_behind:
                 return

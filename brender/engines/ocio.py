@@ -43,7 +43,7 @@ class Configuration:
 
 
 def own_configuration() -> str:
-    """Return the configuration that this process's environment names, "" where it names none."""
+    """Return the configuration that this process's environment names, or "" if it names none."""
     return next((value for name in VARIABLES if (value := os.environ.get(name, ""))), "")
 
 

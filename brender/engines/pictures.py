@@ -47,7 +47,7 @@ class Picture:
     image: Any = None
     """The decoded picture, an ``OpenImageIO.ImageBuf``."""
     empty: str = ""
-    """Which of its 16 x 16 cells hold nothing but zeros, as a hexadecimal number of 256 bits; "" for none."""
+    """Which of its 16 x 16 cells hold nothing but zeros, as a hexadecimal number of 256 bits, or ""."""
 
 
 def verify(path: Path, size: tuple[int, int] | None, filled: bool = False) -> Picture:

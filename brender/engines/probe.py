@@ -36,7 +36,7 @@ _SECONDS = 180.0
 
 
 def probe(blender: Blender, engine: str, folder: Path) -> str:
-    """Return why *blender* cannot render with *engine* here; "" where it can. Works in *folder*."""
+    """Return why *blender* cannot render with *engine* here, or "" if it can. Works in *folder*."""
     script, picture = folder / "probe.py", folder / f"{engine}.png"
     script.write_text(_SCRIPT)
     env = clean_environment(shader_cache(folder / "shaders"))

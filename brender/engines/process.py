@@ -43,7 +43,7 @@ class Supervised:
     """The process *command*, running. Each piece of its output goes to *write*, from a thread of its own. *memory*: bytes that it
     may hold, with all that it starts; 0 for any. What it leaves in its folder for temporary files, within *folder*, goes with it.
 
-    ``pid`` is the child's, ``None`` before it runs. ``error`` says why it could not be started, "" where it could.
+    ``pid`` is the child's, ``None`` before it runs. ``error`` says why it could not be started, or "" if it could.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Supervised:
 
     @property
     def ending(self) -> str:
-        """How it ended, in words; "" where it ended well."""
+        """How it ended, in words, or "" if it ended well."""
         if self.error:
             return self.error
         if self.returncode is None:

@@ -54,7 +54,7 @@ class FrameProgress:
     sample: int = 0
     samples: int = 0
     phase: str = ""
-    """One of the phases above; "" where Blender's words name none."""
+    """One of the phases above, or "" if Blender's words name none."""
     remaining: float | None = None
     memory: int | None = None
     spent: float = 0.0

@@ -96,7 +96,7 @@ def do_pass(rendering: Rendering, part: PartGrant, folder: Path, index: int) -> 
 
 
 def _why_enough(frame: "_Frame") -> str:
-    """Return why the frame stays as the pass before has left it; "" where it does not."""
+    """Return why the frame stays as the pass before has left it, or "" if it does not."""
     settings = frame.rendering.settings
     if settings["until"] and time.time() >= read_until(settings["until"]):
         return said_of_until(settings["until"])

@@ -46,7 +46,7 @@ def look(folder: Path, proof: str, patience: float = _PATIENCE_SECONDS) -> Folde
 
 
 def _why_not_there(folder: Path) -> str:
-    """Return why *folder* is not a folder of this machine; "" where it is one."""
+    """Return why *folder* is not a folder of this machine, or "" if it is one."""
     try:
         return "" if stat.S_ISDIR(folder.stat().st_mode) else f"{folder} is not a folder"
     except FileNotFoundError:

@@ -95,9 +95,9 @@ class JobState(Entity):
     closed: bool = False
     """None of it may be given out, since it waits for other jobs or for a time. Not kept: it is looked at again."""
     waiting_for: str = ""
-    """What it waits for (`brender.farm.waiting`); "" where nothing holds it up but workers."""
+    """What it waits for (`brender.farm.waiting`), or "" if nothing holds it up but workers."""
     deleting: str = ""
-    """What of it is being deleted; "" where nothing is."""
+    """What of it is being deleted, or "" if nothing is."""
     frames_deleted: float | None = None
     sweeps: list[Sweep] = field(default_factory=list)
     estimates: list[Estimated] = field(default_factory=list)
@@ -130,7 +130,7 @@ class JobState(Entity):
     put_off_times: dict[str, int] = field(default_factory=dict)
     """How often that happened in a row, by worker."""
     baked: str = ""
-    """Where its files travel: the digest of its .blend with the bake; "": there is none yet."""
+    """Where its files travel: the digest of its .blend with the bake, or "" if there is none yet."""
     pieces: dict[int, str] = field(default_factory=dict)
     """Where files travel, of a still: the digest of each piece that is done, by its number; of a film: of each frame; of a job
     that refines its frames: of what each has accumulated."""

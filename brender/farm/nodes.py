@@ -49,9 +49,9 @@ class WorkerState(Entity):
     beat: float = float("-inf")
     """When its last heartbeat came, monotonic."""
     sleepless: str = ""
-    """Why it could not be put to sleep; "": it could, or was not to be."""
+    """Why it could not be put to sleep, or "" if it could, or was not to be."""
     stuck: str = ""
-    """Why that seems stuck (`brender.model.stuck`); "": it does not."""
+    """Why that seems stuck (`brender.model.stuck`), or "" if it does not."""
     stats: dict[str, Any] | None = None
     last_seen: float = 0.0
 
@@ -167,7 +167,7 @@ class ManagerState(Entity):
     standing: Standing = Standing.OPEN
     reason: str = ""
     farewell: str = ""
-    """Why it has said goodbye, while what its workers render is waited for; "" while it is there."""
+    """Why it has said goodbye, while what its workers render is waited for, or "" while it is there."""
     asked_to_leave: float = float("-inf")
     shown: tuple[ManagerStatus, str] = (ManagerStatus.ONLINE, "")
     """What people are shown: its status and the reason."""

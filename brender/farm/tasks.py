@@ -282,7 +282,7 @@ class AttemptState(Entity):
     recalling: float | None = None
     last_report: int = 0
     canceling: str = ""
-    """Why it was asked to stop; "" where it was not. In the row it is the ``reason`` of an attempt that is live, so that a server
+    """Why it was asked to stop, or "" if it was not. In the row it is the ``reason`` of an attempt that is live, so that a server
     that restarts knows it."""
     used: Energy = NO_ENERGY
     """The energy that it used, by its last report; not in its row."""

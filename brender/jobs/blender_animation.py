@@ -408,7 +408,7 @@ def _said_of_cameras(facts: FileFacts, scene: SceneFacts, settings: Mapping[str,
 
 
 def said_of_range(frames: Ranges, scene: SceneFacts) -> str:
-    """Return a sentence about those of *frames* that *scene* does not have in its own range; "" where it has them all."""
+    """Return a sentence about those of *frames* that *scene* does not have in its own range, or "" if it has them all."""
     outside = frames.minus(Ranges([(scene.first, scene.last)] if scene.first <= scene.last else ()))
     if not outside:
         return ""

@@ -23,7 +23,7 @@ _FOLDERS_MOST = 1000
 
 def clone(record: Mapping[str, Any], id: str, user: str, change: Edit, output: str = "") -> JobSpec:
     """Return the job of *record*, a job's row, as another one of *user* with *id*: as *change* makes it, with its files in the
-    folder *output*. Without that, "" where its folder is the server's own, else the folder of the first (`free_folder`).
+    folder *output*. Without that, "" if its folder is the server's own, else the folder of the first (`free_folder`).
 
     What the first waits for, or whether it is paused, the clone does not inherit; nor the folder that it copied its files to:
     copies of the clone would take their place. Nothing is checked but the settings' names.

@@ -8,7 +8,7 @@ from brender.model.paths import variables_in
 
 
 def checked_target(folder: str, spec: JobSpec) -> str:
-    """Return the *folder* that the files of *spec* are copied to; "" for none. Raises `BadInput` where they cannot be."""
+    """Return the *folder* that the files of *spec* are copied to, or "". Raises `BadInput` where they cannot be."""
     if not folder:
         return ""
     if spec.bundle:

@@ -85,7 +85,7 @@ class Setting:
     only_where_set: bool = False
     """A job that has its default lacks it, so that a farm of an earlier version, which does not know it, takes the job."""
     edit: str = ""
-    """What an edit of it means, `NEXT`, `PICTURES`, `NAMES` or `MORE`; "": a job that was submitted keeps it."""
+    """What an edit of it means, `NEXT`, `PICTURES`, `NAMES` or `MORE`, or "" if a job that was submitted keeps it."""
 
     @property
     def title(self) -> str:
@@ -94,7 +94,7 @@ class Setting:
 
     @property
     def absent(self) -> str:
-        """What happens where the setting is left out, in words; "" where it cannot be."""
+        """What happens where the setting is left out, in words, or "" if it cannot be."""
         if self.required:
             return ""
         return self.without or (_AS_FILE if self.from_file else self.say(self.default))

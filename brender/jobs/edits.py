@@ -40,7 +40,7 @@ _SHARING = {
 
 
 class Revised(NamedTuple):
-    """A job after an edit. ``said``: what changed, in words; "" where nothing did. ``pictures``: frames look otherwise, or have
+    """A job after an edit. ``said``: what changed, in words, or "" if nothing did. ``pictures``: frames look otherwise, or have
     other files; ``renames``: they have other files."""
 
     spec: JobSpec

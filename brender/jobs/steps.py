@@ -41,7 +41,7 @@ class BroughtFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     name: str
     text: str
     file: str = ""
-    """What it is called on disk; "": as *name*."""
+    """What it is called on disk, or "" if the same as *name*."""
     is_program: bool = False
     """It is to be started itself."""
 

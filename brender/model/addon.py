@@ -47,7 +47,7 @@ class AddOn(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bounds(self) -> str:
-        """Which Blenders take it, as a clause; "" where all do."""
+        """Which Blenders take it, as a clause, or "" if all do."""
         said = [f"needs Blender {_dotted(self.oldest)} or later"] if self.oldest else []
         return " and ".join([*said, f"is for Blenders before {_dotted(self.before)}"] if self.before else said)
 
@@ -69,7 +69,7 @@ class AddOn(msgspec.Struct, frozen=True, kw_only=True):
         return not self.why_not(version)
 
     def why_not(self, version: _Version) -> str:
-        """Return why it does not take the Blender of *version*, as a clause; "" where it does."""
+        """Return why it does not take the Blender of *version*, as a clause, or "" if it does."""
         if self.oldest and version < _short(self.oldest):
             return f"needs Blender {_dotted(self.oldest)} or later"
         if self.before and version >= _short(self.before):

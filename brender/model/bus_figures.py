@@ -92,7 +92,7 @@ _decoder = msgspec.msgpack.Decoder(BusFigures)
 
 
 def packed(figures: BusFigures) -> bytes:
-    """Return *figures* as they travel in a heartbeat; b"" where they are too many."""
+    """Return *figures* as they travel in a heartbeat, or b"" if they are too many."""
     encoded = _encoder.encode(figures)
     return encoded if len(encoded) <= MOST_BYTES else b""
 

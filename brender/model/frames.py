@@ -103,7 +103,7 @@ def _range(piece: str, text: str) -> tuple[range, range]:
 
 
 def _why_not(piece: str) -> str:
-    """Return what is odd about *piece*, as the beginning of a sentence; "" where that is not clear."""
+    """Return what is odd about *piece*, as the beginning of a sentence, or "" if that is not clear."""
     if re.fullmatch(r"-?[0-9]+\.[0-9]+", piece):
         return f"{piece} lies between two frames; "
     if re.fullmatch(r"-?[0-9]+-", piece):

@@ -29,9 +29,9 @@ class PartGrant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output: Text = ""
     piece: Whole = 0
     layer: Text = ""
-    """The view layer that it shows alone; "": those of the job."""
+    """The view layer that it shows alone, or "" if it shows those of the job."""
     digest: Text = ""
-    """Of a copy: the SHA-256 of the one that the job made of it before; "": none."""
+    """Of a copy: the SHA-256 of the one that the job made of it before, or ""."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,7 +51,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     addons: tuple[AddOn, ...] = ()
     """The add-ons that Blender has for it."""
     scene_engine: Text = ""
-    """The engine that the scene was saved with, in Blender's own word; "": any will do."""
+    """The engine that the scene was saved with, in Blender's own word, or "" if any will do."""
     scene_color: tuple[Text, ...] = ()
     """The display, view and look that the scene was saved with, "" for one that is not known; empty: all of them."""
     inputs: Inputs = Inputs()
@@ -85,8 +85,8 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     job: Key
     parts: tuple[PartGrant, ...]
     pieces: tuple[Text, ...] = ()
-    """Of the task that merges a still, or makes a film, where files travel: the digest of each piece or frame, "" where one has
-    no file."""
+    """Of the task that merges a still, or makes a film, where files travel: the digest of each piece or frame, or "" for one
+    that has no file."""
     repeats: bool = False
     """Another attempt at the same task runs already, and is slow: whichever finishes a frame first has finished it."""
 

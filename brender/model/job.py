@@ -91,10 +91,10 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     samples: int | None = None
     """Samples a pixel by its engine's own setting; ``None``: not known."""
     unshared: str | None = None
-    """Why shares of its samples do not add up to the same picture; "": they do; ``None``: not known. Only Blender tells, and of
-    Cycles alone."""
+    """Why shares of its samples do not add up to the same picture, or "" if they do; ``None``: not known. Only Blender tells,
+    and of Cycles alone."""
     undenoised: str | None = None
-    """Why its frames cannot be denoised after they are rendered; "": they can; ``None``: not known. Likewise."""
+    """Why its frames cannot be denoised after they are rendered, or "" if they can; ``None``: not known. Likewise."""
     current: int | None = None
     """The frame that the scene stood at when it was saved; ``None``: not known."""
     cameras: tuple[str, ...] | None = None
@@ -110,11 +110,11 @@ class SceneFacts(msgspec.Struct, frozen=True, kw_only=True):
     is_codestream: bool = False
     """JPEG 2000 is written as a bare codestream, ``.j2c``."""
     display: str = ""
-    """With ``view`` and ``look``: the names of its color management, as they were saved; "" is not known."""
+    """With ``view`` and ``look``: the names of its color management, as they were saved, or "" if not known."""
     view: str = ""
     look: str = ""
     container: str = ""
-    """What a movie is written into, in Blender's own word, such as ``MPEG4``; "" where it writes none, or that is not known."""
+    """What a movie is written into, in Blender's own word, such as ``MPEG4``, or "" if it writes none, or that is not known."""
     splits_movie: bool = False
     """Blender begins another file where the movie has grown large."""
     film_problem: str = ""
@@ -140,7 +140,7 @@ class Inputs(msgspec.Struct, frozen=True):
     """A .blend and the files that it uses, as they were at one time."""
 
     digest: str = ""
-    """Of their names, sizes, inodes and times of change; "": not known."""
+    """Of their names, sizes, inodes and times of change, or "" if that is not known."""
 
 
 class FileFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,7 +252,7 @@ class Requirements(msgspec.Struct, frozen=True, kw_only=True):
     bounding: tuple[AddOn, ...] = ()
     """Those of its add-ons that say which Blenders may render it (`brender.model.addon.bounding`)."""
     program: str = ""
-    """Needs to be let run this program; "": Blender alone."""
+    """Needs to be let run this program, or "" if it runs Blender alone."""
     further_programs: tuple[str, ...] = ()
     """And these."""
     trusted: bool = False

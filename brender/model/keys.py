@@ -52,7 +52,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def user(self) -> str:
-        """The name in which its holder submits and acts, whatever a message says; "": the message says it."""
+        """The name in which its holder submits and acts, whatever a message says, or "" if the message says it."""
         return (self.name or self.id) if self.role is KeyRole.CLIENT else ""
 
     def is_current(self, wall: float) -> bool:

@@ -61,8 +61,8 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt
 
 def frame_name(pattern: str, frame: int, extension: str) -> str:
     """Return the file name of *frame*, as Blender makes it: the last run of ``#`` in the name becomes the number, zero-padded
-    to its length; without a ``#`` four digits are appended. *extension* (``.png``; "": none) is added unless it is there, and
-    takes the place of another image's.
+    to its length; without a ``#`` four digits are appended. *extension* (``.png``, or "" for none) is added unless it is there,
+    and takes the place of another image's.
 
     >>> frame_name("shot_##", 7, ".png"), frame_name("v1.2_####.exr", 7, ".png")
     ('shot_07.png', 'v1.2_0007.png')
@@ -125,7 +125,7 @@ def _with_extension(name: str, extension: str) -> str:
 
 
 def extension_of(image_format: str, scene: SceneFacts) -> str:
-    """Return what Blender ends the names of *scene* with, in that format; "" where the scene wants none."""
+    """Return what Blender ends the names of *scene* with, in that format, or "" if the scene wants none."""
     if not scene.use_extension:
         return ""
     return ".j2c" if image_format == "JPEG2000" and scene.is_codestream else EXTENSIONS[image_format]
@@ -136,7 +136,8 @@ class ScenePath:
     """Where a scene's own output path leads.
 
     ``folder`` ends in a slash, or is "" for the folder that Blender is started in. It begins with ``//`` for the .blend's own
-    folder, with two backslashes for a share of Windows'. ``name`` is the pattern of the files; "": the path is a folder's."""
+    folder, with two backslashes for a share of Windows'. ``name`` is the pattern of the files, or "" if the path is a
+    folder's."""
 
     folder: str
     name: str

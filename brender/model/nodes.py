@@ -83,12 +83,12 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
     readable: tuple[str, ...] = ()
     """Where a job's files may lie besides, where there are such folders."""
     pool: str = ""
-    """The pool that it belongs to: it prefers that one's jobs, and helps others while there are none; "": none."""
+    """The pool that it belongs to: it prefers that one's jobs, and helps others while there are none, or ""."""
     gpu_memory: Count = 0
     """The bytes of memory that each of its GPUs has, the smallest of several; 0: it has none, or that is not known."""
 
     mac: str = ""
-    """The MAC address of the network interface that its machine is reached by, for waking it; "": not known."""
+    """The MAC address of the network interface that its machine is reached by, for waking it, or "" if that is not known."""
 
     @property
     def registration(self) -> tuple[int, int]:

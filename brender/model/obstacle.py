@@ -18,8 +18,8 @@ class Obstacle:
     """Why a worker does not get a task.
 
     ``one`` is said of one worker, after its name ("lacks the tag gpu"), ``several`` of more ("lack the tag gpu"). ``remedy`` is
-    what can be done, as it stands after a colon, with `NAMES`, `IT` and `IT_HAS` for the workers; "" if there is nothing to do.
-    Obstacles that differ in ``one`` only are the same, so that they are counted together.
+    what can be done, as it stands after a colon, with `NAMES`, `IT` and `IT_HAS` for the workers, or "" if there is nothing to
+    do. Obstacles that differ in ``one`` only are the same, so that they are counted together.
     """
 
     one: str = field(compare=False)

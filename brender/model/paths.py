@@ -181,7 +181,7 @@ def adopt(path: str, variables: Iterable[PathVariable], platform: Platform) -> s
 
 
 def from_elsewhere(path: str, variables: Iterable[PathVariable], here: Mapping[str, str]) -> str | None:
-    """Return where this machine, with its places *here*, has the file that a machine elsewhere calls *path*; "": it has no
+    """Return where this machine, with its places *here*, has the file that a machine elsewhere calls *path*, or "" if it has no
     place for the variable; ``None``: no variable fits.
 
     A .blend may have its paths in Windows' words, in which it does not matter how they are written: capitals, which slashes.

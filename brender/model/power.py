@@ -105,7 +105,7 @@ class Sleeper:
 
 
 def read_command(text: str) -> tuple[str, ...]:
-    """Return the words of the command *text*, which no shell sees; "": none. Raises `BadInput`."""
+    """Return the words of the command *text*, which no shell sees, or "". Raises `BadInput`."""
     words = tuple(words_of(text))
     wrong = [each for word in words for each in _PLACEHOLDER.findall(word) if each not in PLACEHOLDERS]
     if wrong:

@@ -24,7 +24,7 @@ class Span(NamedTuple):
 
 
 def parse_schedule(text: str) -> tuple[Span, ...]:
-    """Return the spans of *text*; "": none. Raises `BadInput`.
+    """Return the spans of *text*, or "". Raises `BadInput`.
 
     >>> parse_schedule("mon-tue 9:00-17:00")
     (Span(days=frozenset({0, 1}), begin=540, end=1020),)

@@ -21,7 +21,7 @@ class Sharing(msgspec.Struct, frozen=True, omit_defaults=True):
     licences: tuple[str, ...] = ()
     """The licences that each of its tasks takes one of."""
     pool: str = ""
-    """The pool of workers that it belongs to; "": none."""
+    """The pool of workers that it belongs to, or ""."""
     reclaim_at_once: bool = False
     """Workers of its pool that others borrowed are given back at once, not after their present frame."""
     rush: bool = False

@@ -42,7 +42,7 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     baked: tuple[int, int] | None = None
     """The first and last frame of its bake; ``None``: it is not baked."""
     folder: str = ""
-    """Where the files of its bake lie; "": in the .blend."""
+    """Where the files of its bake lie, or "" if they lie in the .blend."""
     bake: int = 0
     """The number of its bake, where only the .blend itself says whether that is packed (simulation nodes)."""
 

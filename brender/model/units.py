@@ -63,12 +63,12 @@ class Units:
 
     @property
     def pass_in_words(self) -> str:
-        """Which pass it is in, as the end of a sentence; "" where there is one only."""
+        """Which pass it is in, as the end of a sentence, or "" if there is one only."""
         return f", pass {self.number} of {self.passes}" if self.passes else ""
 
     @property
     def steps_in_words(self) -> str:
-        """How many steps are done, as the end of a sentence; "" where there are no others, or all are done."""
+        """How many steps are done, as the end of a sentence, or "" if there are no others, or all are done."""
         return f", {self.steps_done:,} of {plural(self.steps, 'step')}" if self.steps_done < self.steps else ""
 
 

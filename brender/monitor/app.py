@@ -30,8 +30,8 @@ VIEWS = ("farm", "bus", "tail")
 
 
 class Monitor(App[str]):
-    """Shows *session*. *at*: the name of the worker or manager that is looked at; "": all. Its return value is why it ended, ""
-    where it was left."""
+    """Shows *session*. *at*: the name of the worker or manager that is looked at, or "" for all. Its return value is why it
+    ended, or "" if it was left."""
 
     ENABLE_COMMAND_PALETTE = False
     CSS = CSS

@@ -156,7 +156,7 @@ def worker_cells(heard: Heard, node: Node, now: float) -> list[Cell]:
 
 
 def reason_of(heard: Heard, node: Node, now: float) -> str:
-    """Return why *node* stands as it does, as a sentence; "" where there is nothing to say."""
+    """Return why *node* stands as it does, as a sentence, or "" if there is nothing to say."""
     if heard.status(node, now) == "silent":
         return f"no heartbeat for {clock(now - node.heard_at)}"
     return str(node.fields.get("reason") or "")

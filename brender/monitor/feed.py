@@ -59,7 +59,7 @@ class Feed:
         self.role = role
         self.may_ask = scope(role, "ask") is not Scope.NOBODY
         self.refusal = ""
-        """Why the server does not let this monitor listen; "" while it does."""
+        """Why the server does not let this monitor listen, or "" while it does."""
         self.outcomes: SimpleQueue[Outcome] = SimpleQueue()
         self._pair, self._user = pair, user
         self._began = time.monotonic()

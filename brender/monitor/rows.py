@@ -56,7 +56,7 @@ class Rows(Widget, can_focus=True):
         super().__init__(id=id)
         self.table: Table | None = None
         self.key = ""
-        """The row that the cursor is on; "": none."""
+        """The row that the cursor is on, or ""."""
         self.follows = follows
         self._is_following = follows
         self._first = 0

@@ -151,7 +151,7 @@ def size(count: float) -> str:
 
 
 def rate(count: float) -> str:
-    """Return how many a second, in at most five cells; "" for none.
+    """Return how many a second, in at most five cells, or "".
 
     >>> rate(0), rate(0.25), rate(12.3), rate(4567)
     ('', '0.2', '12', '4.6k')

@@ -45,7 +45,7 @@ def _cells(line: Line) -> list[Cell]:
 
 
 def time_of(wall: float) -> str:
-    """Return the server's time *wall* as a clock shows it here; "" for none."""
+    """Return the server's time *wall* as a clock shows it here, or ""."""
     return f"{datetime.fromtimestamp(wall):%H:%M:%S}" if wall else ""
 
 

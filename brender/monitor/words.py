@@ -32,7 +32,7 @@ class Known(Protocol):
         """Return where a part belongs; ``None`` where that is not known."""
 
     def attempt(self, id: str) -> tuple[str, str]:
-        """Return the job and the worker of an attempt; "" where they are not known."""
+        """Return the job and the worker of an attempt, or "" if they are not known."""
 
 
 @dataclass(frozen=True)

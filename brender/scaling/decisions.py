@@ -76,7 +76,7 @@ class Work:
     """What the farm has for the fleet: the ``tasks`` that no worker renders yet, ``unknown`` of them with a time that nobody
     knows, and the ``seconds`` that all the others take on one worker, with what runs now. ``others``: the workers outside of the
     fleet that can take some of it, ``others_idle`` those of them that are idle. ``calm_since``: since when there has been none,
-    ``None`` where there is. ``unfit``: why other jobs are not counted, as a sentence; "" where all are."""
+    ``None`` where there is. ``unfit``: why other jobs are not counted, as a sentence, or "" if all are."""
 
     tasks: int = 0
     unknown: int = 0

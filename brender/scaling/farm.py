@@ -141,7 +141,7 @@ class FarmLink:
 
 
 def _unfit(found: dict[str, Any]) -> str:
-    """Return, as a sentence, which jobs this fleet's workers cannot take; "" where they can take all."""
+    """Return, as a sentence, which jobs this fleet's workers cannot take, or "" if they can take all."""
     if not found["unfit"]:
         return ""
     more = found["unfit"] - len(found["unfit_named"])

@@ -86,7 +86,7 @@ class Provider(Protocol):
         """Remove what the worker *name*, which is gone, has left behind."""
 
     def trace(self, name: str) -> str:
-        """Return what the worker *name* said last, or where that is found, for a sentence; "" where nobody knows."""
+        """Return what the worker *name* said last, or where that is found, for a sentence, or "" if nobody knows."""
 
 
 def tag_of(fleet: str) -> str:

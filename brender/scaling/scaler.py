@@ -59,7 +59,7 @@ class Scaler:
 
     @property
     def refused(self) -> str:
-        """Why the last start failed; "" where it did not."""
+        """Why the last start failed, or "" if it did not."""
         return self._trouble.why
 
     def run(self, ended: threading.Event, every: float) -> None:

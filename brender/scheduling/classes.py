@@ -50,7 +50,7 @@ class Machine:
     blocked: "dict[Worker, None]" = field(default_factory=dict)
     """Its workers in the queues ``blocked`` of their classes."""
     kept: str = ""
-    """The job that it is kept free for; "" for none."""
+    """The job that it is kept free for, or ""."""
     claims: int = 0
     """How many of its workers have grants that reserve cores."""
 
@@ -70,7 +70,7 @@ class Worker:
     open: bool = False
     count: int = 0
     tail: str = ""
-    """The job of its last grant: what it renders once it has done the others; "" for none."""
+    """The job of its last grant: what it renders once it has done the others, or ""."""
     place: "list[int] | None" = None
     """The queue of its class that it stands in: ``idle``, ``eager`` or ``blocked``; ``None`` if in none."""
     machine: Machine | None = None

@@ -28,7 +28,7 @@ class Reasons:
     """Sentences about the open jobs of *roster*. Those of jobs without exceptions are made once for each class of jobs.
 
     *why_closed* returns why the worker with this id, which is there, takes no new tasks now,
-    *why_nobody* why there is no worker, and *job_at* the name of the job that the worker with this id renders; "" for none.
+    *why_nobody* why there is no worker, and *job_at* the name of the job that the worker with this id renders, or "".
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Reasons:
         self._of_class: dict[object, str] = {}
 
     def reason(self, job_id: str) -> str:
-        """Return why none of the queued tasks of the open job *job_id* runs now; "" if nothing hinders it."""
+        """Return why none of the queued tasks of the open job *job_id* runs now, or "" if nothing hinders it."""
         roster, job = self.roster, self.roster.jobs[job_id]
         if not roster.workers:
             return self._why_nobody()
@@ -77,7 +77,7 @@ class Reasons:
         return job.unable[0] == self.roster.membership and job.unable[1] is job.demand.need
 
     def shut(self, job: Job) -> str:
-        """Return which limit keeps *job* waiting, as a sentence; "" where none does."""
+        """Return which limit keeps *job* waiting, as a sentence, or "" if none does."""
         demand, gates = job.demand, self.roster.gates
         if demand.queued and not demand.wants_more:
             return at_its_limit(demand.most, demand.live)

@@ -37,8 +37,8 @@ def accounts(
     *user*, *project* or *worker*. *daily*: also ``days``, the sums of each day by the same names, and ``failures`` of each day
     by cause.
 
-    A day is one of UTC, such as 2026-11-26, or so long ago: 7d, 4w, 1y; ``all``: from the first; "": 30 days. Raises `BadInput`.
-    """
+    A day is one of UTC, such as 2026-11-26, or so long ago: 7d, 4w, 1y; ``all``: from the first, or "" for 30 days. Raises
+    `BadInput`."""
     if by not in BY:
         raise BadInput(f"Accounts are told by {', '.join(BY[:-1])} or {BY[-1]}, and not by {by!r}")
     today = day_of(time.time())

@@ -164,15 +164,15 @@ class DataFolder:
         (self.root / "run" / f"{role}.json").unlink(missing_ok=True)
 
     def tell_trouble(self, text: str) -> None:
-        """Write down why the server cannot record anything; "": it can. Works on a full disk, once it was called with "": the
-        file keeps its length, and is written over."""
+        """Write down why the server cannot record anything, or "" if it can. Works on a full disk, once it was called with "":
+        the file keeps its length, and is written over."""
         path = self.root / "run" / "server.trouble"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("r+b" if path.exists() else "w+b") as file:
             file.write(text.encode()[:_TROUBLE_BYTES].ljust(_TROUBLE_BYTES))
 
     def trouble(self) -> str:
-        """Return why the server that runs in this folder cannot record anything now; "" where it can."""
+        """Return why the server that runs in this folder cannot record anything now, or "" if it can."""
         try:
             return (self.root / "run" / "server.trouble").read_bytes().decode("utf-8", "replace").strip()
         except OSError:

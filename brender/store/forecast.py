@@ -64,7 +64,7 @@ def workers_for(record: "Record", need: Requirements) -> int:
 def backlog(record: "Record", fleet: str = "", like: str = "") -> dict[str, Any]:
     """Return what is queued, for who decides how many workers there should be.
 
-    Counted are the open jobs that a worker such as *like* (the id of one, here or gone) can take; "": all. Of these: the
+    Counted are the open jobs that a worker such as *like* (the id of one, here or gone) can take, or "" for all. Of these: the
     ``tasks`` that no worker renders yet; the seconds that these and the running ones take on one worker (``seconds``), without
     the ``unknown`` tasks of which nobody knows that; the ``workers`` that are there and can take some, without those tagged
     *fleet*, and how many of them are ``idle``. ``unfit``: how many jobs are not counted, with the names of some (``unfit_named``)

@@ -13,7 +13,7 @@ _ATTEMPTS_A_LOOK = 20
 
 
 def gave_way(record: "Record", job: str) -> str:
-    """Return in a sentence which task of *job* gave way last and waits for its turn since; "" for none."""
+    """Return in a sentence which task of *job* gave way last and waits for its turn since, or ""."""
     activity, attempt, task, part = (getattr(record.tables, name) for name in ("Activity", "Attempt", "Task", "Part"))
     noted = activity.select().where((activity.job == job) & (activity.action == "gave-way")).order_by(activity.id.desc()).first()
     if noted is None:

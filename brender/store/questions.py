@@ -294,7 +294,7 @@ def _parts_in_words(record: Record, job: str, task: int) -> str:
 
 
 def _frames_unless(record: Record, id: str, frame: int) -> str:
-    """Return which frames the job *id* has, in words; "" where *frame* is one of them."""
+    """Return which frames the job *id* has, in words, or "" if *frame* is one of them."""
     tables = record.tables
     part, settings = tables.Part, tables.Job.get_by_id(id).settings
     if part.select().where((part.job == id) & (part.frame == frame)).exists():
@@ -308,7 +308,7 @@ def _frames_unless(record: Record, id: str, frame: int) -> str:
 
 
 def log_text(folder: DataFolder, job: str, attempt: str) -> str:
-    """Return the last `LOG_TAIL` bytes of an attempt's log; "" while none has arrived."""
+    """Return the last `LOG_TAIL` bytes of an attempt's log, or "" while none has arrived."""
     path = folder.log(job, attempt)
     try:
         with path.open("rb") as file:
@@ -327,7 +327,7 @@ def change(record: Record) -> int:
 
 def about(record: Record) -> dict[str, Any]:
     """Return the server's software and clock, the last commit, how far SQLite's write-ahead log has grown (bytes), why the
-    server cannot record anything now (``trouble``; "" where it can), how many ``users`` the web page has, and the newest
+    server cannot record anything now (``trouble``, or "" if it can), how many ``users`` the web page has, and the newest
     ``backup`` (``None``: none yet): its ``file``, ``bytes``, ``wall``, and ``trouble`` where the last one could not be made."""
     return {
         "software": __version__,

@@ -20,7 +20,7 @@ def own_address() -> str | None:
 
 
 def mac_address() -> str:
-    """Return the MAC address of the interface by which the network is reached, else of the first one that is up; "": none is."""
+    """Return the MAC address of the interface by which the network is reached, else of the first that is up, or "" if none is."""
     interfaces = psutil.net_if_addrs()
     if own := own_address():
         for addresses in interfaces.values():

@@ -170,7 +170,7 @@ class FileReceiver(FileThread):
         self._socket.send(refusal, received.route)
 
     def _shortage(self, size: int) -> str:
-        """Return why *size* more bytes of workers' files are not taken now, "" where they are.
+        """Return why *size* more bytes of workers' files are not taken now, or "" if they are.
 
         Half of the room that is kept free of clients' files is kept free of them too: the record needs it.
         """

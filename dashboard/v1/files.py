@@ -51,7 +51,7 @@ class FilesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UploadQuery(msgspec.Struct, frozen=True):
-    """``upload``: the one that these files belong to; "": a new one."""
+    """``upload``: the one that these files belong to, or "" for a new one."""
 
     upload: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{16})?$")] = ""
 
@@ -69,7 +69,7 @@ class OfferedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``upload``: the one that these files belong to; "": a new one."""
+    """``upload``: the one that these files belong to, or "" for a new one."""
 
     files: Annotated[list[OfferedFile], msgspec.Meta(max_length=10_000)]
     upload: Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{16})?$")] = ""

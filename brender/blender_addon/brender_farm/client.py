@@ -30,8 +30,8 @@ EXPIRED = f"You have not used the farm for a long time, so your sign-in has expi
 
 
 class FarmError(Exception):
-    """What went wrong, as a sentence for an artist. ``code`` is the farm's word for what kind of problem it is; "": it did not
-    say."""
+    """What went wrong, as a sentence for an artist. ``code`` is the farm's word for what kind of problem it is, or "" if it did
+    not say."""
 
     def __init__(self, said: str, code: str = "") -> None:
         super().__init__(said)

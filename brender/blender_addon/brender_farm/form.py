@@ -103,7 +103,7 @@ def fill(scene):
 
 
 def as_the_scene(scene, name):
-    """Return what *scene* itself says of the setting *name*, in words; "" where it does not."""
+    """Return what *scene* itself says of the setting *name*, in words, or "" if it does not."""
     render = scene.render
     step = f"x{scene.frame_step}" if scene.frame_step > 1 else ""
     return {
@@ -164,7 +164,7 @@ def jobs_of(context, name):
 
 
 def _inside(output, folder):
-    """Return *folder* in the folder *output*; "" where the farm keeps the frames."""
+    """Return *folder* in the folder *output*, or "" if the farm keeps the frames."""
     return f"{output.rstrip('/')}/{folder}" if output else ""
 
 

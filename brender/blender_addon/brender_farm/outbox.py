@@ -24,8 +24,8 @@ _UNFINISHED = ".new"
 
 
 class Entry:
-    """One .blend with its ``jobs``, for the farm at ``address``. ``problem``: why the farm did not take it; "": it was not asked,
-    or was away."""
+    """One .blend with its ``jobs``, for the farm at ``address``. ``problem``: why the farm did not take it, or "" if it was not
+    asked, or was away."""
 
     def __init__(self, path, told):
         self.path = path

@@ -82,7 +82,7 @@ class _Given:
 
 def load(context, path, name, key):
     """Show the picture at *path* in the scene's Render Result, in the slot that is named *name*: the one with an earlier picture
-    of *key* (its name begins so), or a further one. Return what is not exact about its colors, in words; "" where nothing is.
+    of *key* (its name begins so), or a further one. Return what is not exact about its colors, in words, or "" if nothing is.
     Raises `FarmError`."""
     if bpy.app.is_job_running("RENDER"):
         raise FarmError("Blender renders now: try it again when that has ended")

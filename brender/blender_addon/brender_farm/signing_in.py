@@ -44,7 +44,7 @@ def sign_in(farm, name, say, show, sleep=time.sleep, clock=time.monotonic):
 
 
 def sign_out(farm):
-    """Have *farm* revoke the token that it is asked with. Return what is left to do, in words; "" where nothing is."""
+    """Have *farm* revoke the token that it is asked with. Return what is left to do, in words, or "" if nothing is."""
     try:
         farm.ask("/me/sign-out", {})
     except SignedOut:  # (it was not good any more)

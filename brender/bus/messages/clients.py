@@ -1,7 +1,7 @@
 """What clients ask and are answered, and the events that anyone may listen to.
 
-``on_behalf_of`` names the user whom the sender speaks for, as the dashboard does; "": it speaks for itself. Only some keys may
-(brender.model.rights).
+``on_behalf_of`` names the user whom the sender speaks for, as the dashboard does, or "" if it speaks for itself. Only some keys
+may (brender.model.rights).
 """
 
 from typing import Any, Literal

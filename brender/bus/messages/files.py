@@ -97,7 +97,7 @@ class FrameWanted(Message, frozen=True, kw_only=True):
 
 class FramePiece(Message, frozen=True, kw_only=True):
     """A piece of a finished part's file, from ``offset`` on, in the raw frame that follows. ``size``: bytes of the whole file.
-    ``version`` is another where the file was changed or replaced; "": the server does not say."""
+    ``version`` is another where the file was changed or replaced, or "" if the server does not say."""
 
     job: Id
     part: Count

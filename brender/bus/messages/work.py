@@ -100,7 +100,7 @@ class Failed(End, frozen=True, kw_only=True):
     forbidden: bool = False
     """The worker has no right to use a folder of the job."""
     cause: Text = ""
-    """Why it failed, as the accounts count it (brender.model.causes); "" where the worker does not say."""
+    """Why it failed, as the accounts count it (brender.model.causes), or "" if the worker does not say."""
     elsewhere: bool = False
     """Another worker is to try again, and this one keeps off the job."""
 

@@ -52,7 +52,7 @@ def has_audio(scene):
 
 
 def why_silent(scene):
-    """What the job's owner should know where this Blender cannot write the sound that *scene* has; "" where it can."""
+    """What the job's owner should know where this Blender cannot write the sound that *scene* has, or "" if it can."""
     if bpy.app.build_options.audaspace or not has_audio(scene):
         return ""
     return "The film has no sound: Blender %s, as it is installed there, was built without any" % bpy.app.version_string
@@ -133,7 +133,7 @@ def rehearse(scene, how=None):
 
 
 def problem(scene, how=None):
-    """Why no film of *scene*, as *how* says, can be made by this Blender, as a sentence; "" where one can."""
+    """Why no film of *scene*, as *how* says, can be made by this Blender, as a sentence, or "" if one can."""
     if scene.render.use_multiview and scene.render.image_settings.views_format != "STEREO_3D":
         return "The scene %r writes a film for each of its views, and one film of Stereo 3D is all that can be made" % scene.name
     try:

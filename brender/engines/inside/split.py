@@ -40,7 +40,7 @@ def way(scene, wanted, pieces):
 
 
 def why_unlike(scene):
-    """Why shares of the samples of *scene*, which Cycles renders, do not add up to the same picture; "" where they do."""
+    """Why shares of the samples of *scene*, which Cycles renders, do not add up to the same picture, or "" if they do."""
     if scene.cycles.use_adaptive_sampling:
         return "with adaptive sampling, shares of the samples do not add up to the same"
     if not hasattr(scene.cycles, "sample_subset_length"):
@@ -54,7 +54,7 @@ def why_unlike(scene):
 
 
 def why_not_refined(scene):
-    """Why the pictures of *scene* cannot be refined by shares of its samples and be the same in the end; "" where they can."""
+    """Why the pictures of *scene* cannot be refined by shares of its samples and be the same in the end, or "" if they can."""
     if whole := why_whole(scene):
         return whole
     if unlike := why_unlike(scene):
@@ -102,7 +102,7 @@ def inexact_passes(scene):
 
 
 def why_whole(scene):
-    """Why the frame of *scene* cannot be split and be the same; "" where it can."""
+    """Why the frame of *scene* cannot be split and be the same, or "" if it can."""
     render = scene.render
     if render.engine != "CYCLES":
         return "%s computes effects over the whole picture, and would leave seams" % render.engine
@@ -118,7 +118,7 @@ def why_whole(scene):
 
 
 def why_not_denoised_after(scene):
-    """Why frames of *scene* cannot be denoised after they are rendered, as they would be while Cycles renders them; "" where they
+    """Why frames of *scene* cannot be denoised after they are rendered, as they would be while Cycles renders them, or "" if they
     can."""
     if scene.render.engine != "CYCLES":
         return "only Cycles renders the passes that this needs"
@@ -133,7 +133,7 @@ def why_not_denoised_after(scene):
 
 
 def why_in_one_go(scene):
-    """Why the picture of *scene*, which Cycles renders, is more than what Cycles makes of one view layer; "" where it is not."""
+    """Why the picture of *scene*, which Cycles renders, is more than what Cycles makes of one view layer, or "" if it is not."""
     render = scene.render
     if render.use_compositing and uses_nodes(scene):
         return "its compositing nodes need the whole picture"
@@ -149,7 +149,7 @@ def why_in_one_go(scene):
 
 
 def why_denoised_at_once(scene, layers):
-    """Why *layers* of *scene*, which are denoised, can be so only while Cycles renders them; "" where they can be later."""
+    """Why *layers* of *scene*, which are denoised, can be so only while Cycles renders them, or "" if they can be later."""
     if any(layer.cycles.use_pass_shadow_catcher for layer in layers):
         return "its shadow catcher pass is denoised too"
     if layers and getattr(scene.cycles, "denoising_quality", "HIGH") != "HIGH" and not has_denoising_quality(scene.render):

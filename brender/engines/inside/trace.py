@@ -151,7 +151,7 @@ def output_path(render):
 
 
 def color_names(scene):
-    """The names that the *scene*'s color management was saved with; "" where Blender may have put others in their place, which
+    """The names that the *scene*'s color management was saved with, or "" if Blender may have put others in their place, which
     only 5.0 and later tell."""
     known = hasattr(bpy.data, "colorspace") and not bpy.data.colorspace.is_missing_opencolorio_config
     display, view = scene.display_settings.display_device, scene.view_settings

@@ -34,7 +34,7 @@ def rendered(render):
 
 
 def leading_away(render):
-    """The file suffix of a view that is rendered and whose pictures would lie in another folder; "" where there is none."""
+    """The file suffix of a view that is rendered and whose pictures would lie in another folder, or ""."""
     suffixes = [view.file_suffix for view in rendered(render)]
     return next((suffix for suffix in suffixes if "/" in suffix or "\\" in suffix), "")
 

@@ -75,7 +75,7 @@ class ManagerCore:
         self.welcomed = False
         self.lease_until = float("-inf")
         self.draining = ""
-        """Why it finishes what its workers run and then leaves; "" while it does not."""
+        """Why it finishes what its workers run and then leaves, or "" while it does not."""
         self._left = self._again = False
         self._said_hello = self._renewed = self._beat = self._passed_on = self._ticked = float("-inf")
         self.cut_off = False

@@ -17,7 +17,7 @@ class ActivityLog:
 
     @property
     def user(self) -> str:
-        """The user who sent the message that is handled now; "" if there is none."""
+        """The user who sent the message that is handled now, or "" if there is none."""
         return self.by.user if self.by is not None else ""
 
     def note(self, now: Now, action: str, text: str, job: str = "", user: str = "", worker: str = "") -> None:

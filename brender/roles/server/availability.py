@@ -60,7 +60,7 @@ def why_closed(farm: Farm, worker: WorkerState) -> Obstacle:
 
 
 def job_at(farm: Farm, worker_id: str) -> str:
-    """Return the name of the job that the worker *worker_id* of *farm* renders; "" where it has begun nothing."""
+    """Return the name of the job that the worker *worker_id* of *farm* renders, or "" if it has begun nothing."""
     worker = farm.workers.get(worker_id)
     attempt = farm.attempts.get(worker.running) if worker is not None else None
     job = farm.jobs.get(attempt.job) if attempt is not None else None

@@ -363,7 +363,7 @@ class ServerCore:
         return self._taken()
 
     def why_worker(self, worker_id: str) -> str:
-        """Return why the worker *worker_id* renders nothing, as a sentence; "" where it is not there."""
+        """Return why the worker *worker_id* renders nothing, as a sentence, or "" if it is not there."""
         worker = self.farm.workers.get(worker_id)
         return self.dispatch.why(worker) if worker is not None else ""
 

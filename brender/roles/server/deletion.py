@@ -202,7 +202,7 @@ def retired(database: str, frames: Path, wall: float) -> dict[str, tuple[str, st
 
 
 def _ended(tables: Tables, project: str, frames: Path) -> list[tuple[Kept, str]]:
-    """Return the jobs of *project* that have ended, each with its output folder, "" where that is not the farm's own."""
+    """Return the jobs of *project* that have ended, each with its output folder, or "" if that is not the farm's own."""
     job, part = tables.Job, tables.Part
     rows = job.select(job.id, job.finished, job.output, job.frames_deleted).where(
         (job.project == project) & job.status.in_(ENDED_JOB) & job.finished.is_null(False) & (job.deleting == "")

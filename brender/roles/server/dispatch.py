@@ -121,7 +121,7 @@ class Dispatch:
         return self._updates.audit()
 
     def why(self, worker: WorkerState) -> str:
-        """Return why *worker*, which is there and renders nothing, does not, as a sentence; "" where the scheduler
+        """Return why *worker*, which is there and renders nothing, does not, as a sentence, or "" if the scheduler
         does not know all yet."""
         known = worker.info.id in self._roster.workers and not self._roster.is_behind
         return self._worker_reasons.reason(worker.info.id) if known else ""

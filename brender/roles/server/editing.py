@@ -126,7 +126,7 @@ class Editing:
         return any(job.graph.is_remade(place, touched) for place in range(len(job.graph.stages)))
 
     def _said_of_gone(self, job: JobState, revised: Revised, rendered: Rendered) -> str:
-        """Return what happens to the frames that are taken out of *job*, as the end of a sentence; "" if there are none."""
+        """Return what happens to the frames that are taken out of *job*, as the end of a sentence, or "" if there are none."""
         said, folder = "", job.spec.output
         if count := rendered(revised.gone) if revised.gone else 0:
             that, s = f"{plural(count, 'frame')} that {'was' if count == 1 else 'were'} rendered already", "s" * (count == 1)

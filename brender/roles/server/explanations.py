@@ -35,7 +35,7 @@ class Explanations:
         self.jobs = jobs
         self._roster, self._reasons = roster, reasons
         self.woken_for: Callable[[str], str] = lambda job: ""
-        """Returns why the job with this id waits for a machine that is being woken for it; "": it does not."""
+        """Returns why the job with this id waits for a machine that is being woken for it, or "" if it does not."""
         self.silent: dict[str, None] = {}
         """Open jobs of which nothing runs."""
         self.see_new_jobs: Callable[[Now], None] = lambda now: None

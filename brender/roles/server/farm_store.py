@@ -218,7 +218,7 @@ class FarmStore:
         return worker_info(self.writer.tables.Worker.get_by_id(id))
 
     def why_not(self, job: str) -> str:
-        """Return why nothing can be done to *job* by what only the record knows, "" where something can."""
+        """Return why nothing can be done to *job* by what only the record knows, or "" if something can."""
         table = self.writer.tables.Job
         row = table.select(table.name, table.deleting).where(table.id == job).first()
         return f"The job {job_in_words(job, row.name)} is being deleted" if row is not None and row.deleting else ""

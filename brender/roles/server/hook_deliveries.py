@@ -111,7 +111,7 @@ class HookDeliveries:
                 self._closed.wait(min(_LONGEST_PAUSE, self._pause * 2 ** min(failures - 1, 12)))
 
     def _try(self, delivery: Deliver) -> tuple[str, bool]:
-        """Return why *delivery* failed, "" where it did not, and whether it was refused for good."""
+        """Return why *delivery* failed, or "" if it did not, and whether it was refused for good."""
         try:
             if delivery.hook.kind == "program":
                 _run(delivery, self._programs, self._running)

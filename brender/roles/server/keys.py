@@ -38,7 +38,7 @@ _JOIN_AGAIN = "its key is not admitted any more. Join again with a new token"
 
 
 class Keys:
-    """``master`` is the secret that workers' proofs are made of; "": every worker is believed (for a farm that is only
+    """``master`` is the secret that workers' proofs are made of, or "" if every worker is believed (for a farm that is only
     simulated)."""
 
     def __init__(self, farm: Farm, activity: ActivityLog, nodes: Nodes, emit: Callable[[Effect], None], master: str) -> None:

@@ -542,7 +542,7 @@ class Server:
         self.loop.post(lambda: self._round.apply(lambda core, now: core.remark(action, text, now)))
 
     def _tell_trouble(self, text: str) -> None:
-        """Note in the data folder why nothing can be recorded; "": it can."""
+        """Note in the data folder why nothing can be recorded, or "" if it can."""
 
         def tell(alive: Alive) -> None:
             try:

@@ -149,7 +149,7 @@ class MadeFiles:
 
 
 def other_with_its_files(tables: Tables, job: Any) -> str:
-    """Return the name of another job that found files of the row *job* and kept them; "" where there is none."""
+    """Return the name of another job that found files of the row *job* and kept them, or ""."""
     mine, theirs = tables.Part.alias(), tables.Part.alias()
     for other in _others_there(tables, job):
         if other.frames_deleted:

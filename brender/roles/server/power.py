@@ -53,7 +53,7 @@ class Power:
         """The machines for which a command runs."""
 
     def waits_for(self, job: str) -> str:
-        """Return the sentence that *job* waits for a machine that is woken for it; "": it does not."""
+        """Return the sentence that *job* waits for a machine that is woken for it, or "" if it does not."""
         return self._said.get(job, "")
 
     def tick(self, now: Now) -> None:
@@ -188,7 +188,7 @@ class Power:
             self._listening = self._ticked = now.mono
 
     def _why_not(self, machine: str) -> str:
-        """Return why *machine* must not sleep; "" where it may."""
+        """Return why *machine* must not sleep, or "" if it may."""
         if machine == self._own_host:
             return "the server runs on its machine"
         here = {each.info.id for each in self._workers_at(machine)}

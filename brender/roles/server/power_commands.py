@@ -44,7 +44,7 @@ class PowerCommands:
         self._tell(wanted.machine, wanted.verb, why)
 
     def _run(self, wanted: RunPower) -> str:
-        """Return why the command failed, with the last line that it said; "" where it did not."""
+        """Return why the command failed, with the last line that it said, or "" if it did not."""
         env = {name: os.environ[name] for name in _PASSED if name in os.environ} | wanted.env
         with tempfile.TemporaryFile() as output:
             try:

@@ -304,7 +304,7 @@ def _pieces(tables: Tables, job: JobState) -> dict[int, str]:
 
 
 def _baked(tables: Tables, job: JobState) -> str:
-    """Return the digest of the .blend with the bake of *job*; "" for none."""
+    """Return the digest of the .blend with the bake of *job*, or ""."""
     part = tables.Part
     done = (part.job == job.id) & (part.piece == BAKE) & (part.status == PartStatus.COMPLETED)
     return next((digest for (digest,) in part.select(part.digest).where(done).tuples()), "")

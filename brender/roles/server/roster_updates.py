@@ -190,7 +190,7 @@ class RosterUpdates:
                 self._reasons.outdated()
 
     def _tail(self, worker: WorkerState) -> str:
-        """Return the job of the last grant of *worker*; "" for none."""
+        """Return the job of the last grant of *worker*, or ""."""
         return self.farm.attempts[next(reversed(worker.attempts))].job if worker.attempts else ""
 
     def _holds(self, worker: WorkerState) -> tuple[int, bool, str, int, int]:

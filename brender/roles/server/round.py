@@ -396,7 +396,7 @@ class Round:
                 self._held.append(Reply(route, effect.message))
 
     def _abandon(self, failed: _Input, why: str, job: str = "", text: str = "") -> None:
-        """Forget the present round, and do it again without *failed*. *why*: the trace, "" where the message is not to blame.
+        """Forget the present round, and do it again without *failed*. *why*: the trace, or "" if the message is not to blame.
         *job*: whose job type failed, with *text*."""
         # (What was brought into memory is asked for again; time comes by itself.)
         again = [each for each in self._inputs if each is not failed and not each.loads and not each.is_of_time]

@@ -105,7 +105,7 @@ class WorkerCore:
         self.standing = Standing.OPEN
         self.standing_reason = remark
         self.owners_use = ""
-        """Why it steps back for its machine's owner; "": it does not."""
+        """Why it steps back for its machine's owner, or "" if it does not."""
         self.stopping = ""
         self.reporting = Reporting(info.id, kept)
         self._orders: dict[str, Order] = {}
@@ -263,8 +263,8 @@ class WorkerCore:
         return self._stand_by_disk(now)
 
     def owner_uses(self, reason: str, at_once: bool, now: Now) -> list[Effect]:
-        """Step back while the machine's owner uses it, for this *reason*, a sentence; "": they do not. *at_once*: what runs is
-        given back too."""
+        """Step back while the machine's owner uses it, for this *reason*, a sentence, or "" if they do not. *at_once*: what runs
+        is given back too."""
         self.owners_use = reason
         if reason and at_once and self.running is not None:
             self._effects.append(StopAttempt(self.running.attempt, reason))

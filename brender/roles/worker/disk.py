@@ -11,7 +11,7 @@ class Disk:
         self.shortage = ""
         """What is missing for there to be room; "" for nothing."""
         self.unkept = ""
-        """Why reports cannot be written; "" while they can."""
+        """Why reports cannot be written, or "" while they can."""
         self._unkept_since: float | None = None
         self._gave_back = False
 

@@ -8,7 +8,7 @@ _PAUSE_SECONDS = 5.0
 
 class Watch:
     """Watches an attempt that began at *now* (monotonic). Limits in seconds, 0 for none. ``overrun`` says which one it has
-    exceeded, in words for the job's owner; "" for none."""
+    exceeded, in words for the job's owner, or ""."""
 
     def __init__(self, stall: float, limit: float, now: float) -> None:
         self.stall = stall
