@@ -11,7 +11,7 @@ from playhouse.schema_diff import diff_models
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
 from brender.model.frames import parse_frames
 from brender.store import questions
-from brender.store.database import open_for_reading, open_for_writing, shown
+from brender.store.database import IN_MEMORY, open_for_reading, open_for_writing, shown
 from brender.store.datafolder import DataFolder
 from brender.store.named import Record, node_id
 from brender.store.questions import answer
@@ -139,6 +139,12 @@ def test_texts_and_numbers_at_their_limits_are_kept(writer: Writer) -> None:
 def test_sqlite_is_used_with_wal_full_and_foreign_keys(sqlite_writer: Writer) -> None:
     pragma = sqlite_writer.database.pragma
     assert (pragma("journal_mode"), pragma("synchronous"), pragma("foreign_keys")) == ("wal", 2, 1)
+
+
+def test_a_database_in_memory_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_for_writing(IN_MEMORY).close()
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:

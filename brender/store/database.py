@@ -18,6 +18,8 @@ from brender.store.write_ahead_log import check_log, check_log_once, log_of, not
 #: Seconds that a statement waits for a lock before it gives up: a reader's, and the server's, which meanwhile does nothing else
 #: and tries again anyway.
 BUSY_SECONDS, WRITER_BUSY_SECONDS = 10, 2
+#: What SQLite calls a database that has no file.
+IN_MEMORY = ":memory:"
 #: How a server's connection is called in PostgreSQL.
 SERVER = "brender-server"
 _CONNECT_SECONDS = 10
@@ -53,7 +55,8 @@ def open_for_writing(
     before_migrating: Callable[[str], None] = lambda newest: None,
     check: Callable[[int], None] = lambda change: None,
 ) -> Database:
-    """Return the database at *where* (a file's path, or a ``postgresql://`` URL), migrated to this software's schema.
+    """Return the database at *where* (a file's path, a ``postgresql://`` URL, or `IN_MEMORY`), migrated to this software's
+    schema.
 
     *check* is called with the number of a record's last commit, before anything in it is changed: what it raises leaves the
     record as it was. Where a record is of an earlier brender, *before_migrating* is called then, with the last migration that it
@@ -76,7 +79,7 @@ def open_for_writing(
         if known and pending(database):
             before_migrating(known[-1])
         migrate(database)
-        if isinstance(database, SqliteDatabase):
+        if isinstance(database, SqliteDatabase) and where != IN_MEMORY:
             renew_stamp(database, where, on_disk)
     except (OperationalError, DatabaseError) as error:
         raise explained(where, error) from error
