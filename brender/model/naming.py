@@ -56,6 +56,8 @@ MOVIE_EXTENSIONS: dict[str, tuple[str, ...]] = {
 }
 
 _HASHES = re.compile(r"#+")
+#: A path that has a folder with Blender's frame number in its name: a run of ``#``, or one at the end.
+_NUMBERED_FOLDER = re.compile(r"(?P<above>.*?)[\\/]+(?P<name>[^\\/]*(?:##[^\\/]*|#))(?:[\\/].*)?", re.DOTALL)
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
 
@@ -237,6 +239,18 @@ def check_pattern(pattern: str, what: str = "The output pattern", own: bool = Fa
         ):
             raise BadInput(f"{what} {pattern!r} has a part that is not a file name on every platform: {piece!r}{remedy}")
     return pattern
+
+
+def check_folder(output: str) -> None:
+    """Raise `BadInput`, with the remedy, where the *output* folder of a job is named as Blender's ``-o`` names files.
+
+    >>> check_folder("/renders/take #3")
+    """
+    if (found := _NUMBERED_FOLDER.fullmatch(output)) is not None:
+        raise BadInput(
+            f"{output} would be a folder, with no frame numbers in its name: give the folder with --output "
+            f"{found['above'] or '/'} and the names of the files with --pattern {found['name']}"
+        )
 
 
 def temporary_name(final: str, attempt: str) -> str:
