@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from brender.bus.address import ServerAddresses
 from brender.bus.keys import Credentials, KeyPair
 from brender.model.errors import BadInput, NotFound, Unreachable
+from brender.model.frame_file import named_files
 from brender.store.named import Record, job_id
 from brender.store.progressive import pictures
 from brender.store.reader import Reader
@@ -42,17 +43,19 @@ class FrameFiles:
         """Whether the server keeps its files on another machine."""
         return not self._reader.folder.server_key.exists()
 
-    def frame(self, job: str, part: int) -> Path:
-        """Return the file of a finished *part* of *job* (its id, or how that begins). Raises `NotFound`."""
+    def frame(self, job: str, part: int, number: int = 0) -> Path:
+        """Return the file of a finished *part* of *job* (its id, or how that begins), or with a *number* one of its further
+        files. Raises `NotFound`."""
         with self._reader.record() as record:
             id = job_id(record, job)
             try:
-                return self._reader.frame_file(record, id, part)
+                return self._reader.frame_file(record, id, part, number)
             except NotFound:
                 row = record.tables.Part.get_or_none(id=part, job=id, status="completed")
-                if not self.is_elsewhere or row is None or not row.output:
+                names = [] if row is None else named_files(row.output, (each["output"] for each in row.further_files))
+                if not self.is_elsewhere or number >= len(names) or not (row.output or number):
                     raise
-        return self._fetched(id, part, row.attempt, PurePosixPath(row.output).suffix)
+        return self._fetched(id, part, row.attempt, PurePosixPath(names[number]).suffix, number=number)
 
     def small(self, job: str, part: int) -> Path:
         """Return the small picture of a *part* of *job*. Raises `NotFound` where there is none (yet)."""
@@ -84,9 +87,9 @@ class FrameFiles:
             raise NotFound(_NO_PICTURE)
         return self._fetched(job, part, attempt, ".jpg", small=True)
 
-    def _fetched(self, job: str, part: int, attempt: str, suffix: str, small: bool = False) -> Path:
+    def _fetched(self, job: str, part: int, attempt: str, suffix: str, small: bool = False, number: int = 0) -> Path:
         """Return the file here, asked of the server if it is not. Raises `NotFound`, also where the server does not answer."""
-        path = self._kept / f"{attempt}-{part}{'-small' if small else ''}{suffix}"
+        path = self._kept / f"{attempt}-{part}{'-small' if small else f'-{number}' if number else ''}{suffix}"
         if path.is_file():
             with contextlib.suppress(OSError):
                 os.utime(path)
@@ -96,7 +99,7 @@ class FrameFiles:
             with tempfile.TemporaryDirectory(dir=self._kept, suffix=_UNFINISHED) as folder:
                 target = Path(folder) / path.name
                 with Exchange(self._server.files, Credentials(self._pair, self._server.key), _PATIENCE) as exchange:
-                    exchange.fetch(job, part, target, small=small)
+                    exchange.fetch(job, part, target, file=number, small=small)
                 target.replace(path)
         except (Unreachable, BadInput, OSError) as error:
             raise NotFound(f"It lies on the server's machine, and could not be had from there: {error}") from error

@@ -90,6 +90,13 @@ def frame(id: str, part: int) -> Response:
     return send_file(path, as_attachment=path.suffix.lower() not in _SHOWN)
 
 
+@given("/jobs/<id>/frames/<int:part>/files/<int:number>", "*/*")
+def further_file(id: str, part: int, number: int) -> Response:
+    """Return one of the further files of a frame, such as what the scene's file outputs write: the first is 1 (0 is its own
+    file)."""
+    return send_file(farm().files.frame(id, part, number), as_attachment=True)
+
+
 @given("/jobs/<id>/pictures/<int:part>", "image/jpeg", PictureQuery)
 def picture(id: str, part: int) -> Response:
     """Return the frame as a JPEG that any browser shows, ``width`` pixels wide at most; linear light with ``exposure`` stops

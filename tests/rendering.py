@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import msgspec
 
-from brender.api.sending import packed_addons
 from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
+from brender.engines.addon_archive import packed_addons
 from brender.engines.attempt import Attempt, Courier, Place
 from brender.engines.blender import BlenderEngine
 from brender.engines.confine import Confinement

@@ -13,9 +13,9 @@ import numpy
 import OpenImageIO as oiio
 import pytest
 
+from brender.api.place import Place
 from brender.blendfile.packing import Packed, packed, write_zip
 from brender.commands.options import client
-from brender.commands.sending import exchange
 from brender.engines.job_files import said_of_gone
 from brender.model.errors import BadInput, NotFound
 from brender.model.nodes import Blender
@@ -294,7 +294,7 @@ def test_missing_files_are_named_with_who_uses_them_before_anything_is_done(
 
 def test_a_frame_that_is_not_there_is_said_so(apart: tuple[Path, Path]) -> None:
     _, mine = apart
-    with exchange(None, mine) as files, pytest.raises(NotFound, match="not rendered"):
+    with Place(None, mine).exchange() as files, pytest.raises(NotFound, match="not rendered"):
         files.fetch("a" * 16, 7, mine / "x")
 
 

@@ -1,25 +1,36 @@
 """The Python API: over the bus and over HTTP it is the same farm, and the examples of its page run as they stand there."""
 
 import asyncio
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy
 import pytest
 
 import brender
-from brender import AsyncFarm, BadInput, Conflict, Farm, Forbidden, NotFound, RenderFailed, Unreachable
+from brender import AsyncFarm, BadInput, Conflict, Farm, Forbidden, Job, NotFound, RenderFailed, Unreachable
+from brender.api.connection import silent, unseen
+from brender.api.http import Http
 from brender.api.options import Options
 from brender.commands.jobs import submit
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
+from brender.model.job import PRIORITY_NORMAL
 from brender.store.datafolder import DataFolder
+from tests.coloring import configuration, graded_scene
 from tests.conftest import SCENES, find_blender
-from tests.tools import until
+from tests.test_addons import _SCENE as SCENE
+from tests.test_addons import extension, is_red, legacy
+from tests.tools import in_blender, pixels, render_directly, until
 from tests.web import with_token
 
 GUIDE = Path(__file__).parent.parent / "docs" / "reference" / "python.rst"
@@ -52,6 +63,34 @@ def test_an_address_that_cannot_be_asked_is_said_at_once(folder: DataFolder) -> 
         Farm(data=folder.root)
     with Farm("http://127.0.0.1:9", token="t") as farm, pytest.raises(Unreachable, match="does not answer"):
         farm.jobs()
+
+
+class Older:
+    """A server that takes submissions as that of an earlier version does, and keeps what it was sent."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sent = list[dict[str, Any]]()
+        monkeypatch.setattr(Http, "_json", self._json)
+
+    def _json(self, path: str, query: object = None, body: Any = None, seconds: float = 0.0) -> Any:
+        if "addons" in body or "site_addons" in body:
+            raise BadInput("The body makes no sense: Object contains unknown field `site_addons`")
+        self.sent.append(body)
+        return {"id": "j" * 16}
+
+
+def test_a_farm_of_an_earlier_version_is_sent_what_it_knows_and_named_where_that_is_not_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    older, http = Older(monkeypatch), Http("http://farm:8888", "t")
+    http.submit(None, {"command": ["true"], "gpu_memory": "8GB", "priority": PRIORITY_NORMAL}, silent, unseen)
+    (body,) = older.sent
+    assert body.keys() == {"after", "start_at", "output", "job_type", "settings", "gpu_memory"}
+    assert body["gpu_memory"] == 8 * 10**9
+    with pytest.raises(BadInput, match="is of an earlier brender"):
+        http.submit(None, {"command": ["true"], "no_site_addons": True}, silent, unseen)
+    with pytest.raises(BadInput, match="Add-ons are for"):
+        http.submit(None, {"command": ["true"], "addons": ["one.py"]}, silent, unseen)
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +187,89 @@ def test_frames_are_sent_for_and_fetched_and_replace_nothing(farm: Farm, tmp_pat
     assert found[0].read_bytes() == b"another picture"
     assert job.frames(to=tmp_path / "here", replace=True) == found and found[0].stat().st_size > 100
     assert not sent or sent[-1][0] == sent[-1][1]
+
+
+@pytest.mark.thorough
+@pytest.mark.blender
+def test_add_ons_and_a_color_configuration_with_its_lut_travel_with_the_scene(
+    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bpy = find_blender("bpy")
+    config = configuration(tmp_path / "studio", tmp_path / "luts")
+    graded = graded_scene(bpy, tmp_path / "graded", config)
+    job = farm.submit(graded, ocio=str(config), frames="1", send=True).wait(timeout=120)
+    with monkeypatch.context() as patch:
+        patch.setenv("OCIO", str(config))
+        render_directly(bpy, graded, tmp_path / "direct", "1-1", 100, 1)
+    (ours,) = job.frames(to=tmp_path / "ours")
+    assert numpy.array_equal(pixels(ours), pixels(tmp_path / "direct" / "direct_0001.png"))
+    blue = tmp_path / "blue.blend"
+    in_blender(bpy, SCENE.format(str(blue)), tmp_path)
+    made = {"legacy": legacy(tmp_path / "legacy"), "extension": extension(tmp_path / "extension"), "none": None}
+    for name, addon in made.items():
+        chosen = {"addons": [addon]} if addon else {"no_site_addons": True}
+        job = farm.submit(blue, frames="1", send=True, name=name, **chosen).wait(timeout=120)  # type: ignore[arg-type]
+        assert [each["is_extension"] for each in job.record["addons"]] == ([name == "extension"] if addon else [])
+        (frame,) = job.frames(to=tmp_path / name)
+        assert is_red(frame) is (addon is not None)
+
+
+@pytest.mark.thorough
+@pytest.mark.blender
+def test_a_job_is_waited_for_with_its_files_archived_cloned_and_deleted(farm: Farm, tmp_path: Path) -> None:
+    file = shutil.copy(SCENES / "03_animated_cube.blend", tmp_path / "shot.blend")
+    given = {"frames": "1-2", "resolution": 5, "samples": 1, "allow_missing": True, "output": str(tmp_path / "out")}
+    job = farm.submit(file, **given).wait(timeout=120)  # type: ignore[arg-type]
+    (first, second) = job.frames()
+    first.unlink()
+    assert job.wait(files=True, timeout=120).frames() == [first, second] and first.is_file()
+    found = job.archive(tmp_path / "shot.zip")
+    with zipfile.ZipFile(tmp_path / "shot.zip") as zipped:
+        assert found.files == 2 and found.logs >= 2 and json.loads(zipped.read("job.json"))["activity"]
+        assert zipped.read(f"frames/{first.name}") == first.read_bytes()
+    with pytest.raises(Conflict, match="is there already"):
+        job.archive(tmp_path / "shot.zip")
+    other = job.clone(settings={"frames": "1"}, name="again", paused=True, start_at="+2h")
+    assert (other.name, other.status) == ("again", "paused") and other.record["output"] == f"{tmp_path}/out_2"
+    assert other.record["start_at"] > time.time() + 7000
+    assert other.begin(after=[job.id]).record["waits"][0]["job"] == job.id and not other.record["start_at"]
+    assert other.begin().resume().wait(timeout=120).tasks()[0]["status"] == "completed"
+    for each in (other, job):
+        each.delete("record")
+    assert until(lambda: not [each for each in farm.jobs() if each.id in (job.id, other.id)])
+    assert first.is_file()
+
+
+@pytest.mark.thorough
+def test_the_log_of_what_failed_is_read(farm: Farm) -> None:
+    job = farm.submit(command=["sh", "-c", "echo gone wrong; exit 3"])
+    with pytest.raises(RenderFailed):
+        job.wait(timeout=60)
+    assert "gone wrong" in job.log_of_failure() and farm.submit(command=["true"]).log_of_failure() == ""
+
+
+class Away:
+    """A connection to a farm that answers, is away so many *times*, and has completed its job then."""
+
+    refusal_is_final = False
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def ask(self, question: str, **arguments: Any) -> Any:
+        self.times -= 1
+        if self.times >= 0:
+            raise Unreachable("nobody answers")
+        return {"id": "j", "name": "shot", "status": "completed", "completed_parts": 1, "progress": 1.0}
+
+
+def test_a_farm_that_is_away_for_a_moment_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brender.api.farm._LOOK_SECONDS", 0.0)
+    job = Job(Away(3), {"id": "j", "name": "shot", "status": "active", "completed_parts": 0, "progress": 0.0})  # type: ignore[arg-type]
+    assert job.wait().status == "completed"
+    monkeypatch.setattr("brender.api.waiting._PATIENCE_SECONDS", -1.0)
+    with pytest.raises(Unreachable):
+        Job(Away(1), job.record | {"status": "active"}).wait()  # type: ignore[arg-type]
 
 
 @pytest.mark.thorough

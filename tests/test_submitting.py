@@ -457,3 +457,42 @@ def test_a_job_that_makes_no_sense_is_refused_in_a_sentence(app: Flask, job: dic
     for way in ("jobs", "estimate"):
         answer = Browser(app, "anna").post(f"{API}/{way}", job)
         assert answer.status_code in (400, 404) and says in answer.json["error"] and "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("addons", "says"),
+    [
+        (["../../../secret.blend"], "leads out of the folder"),
+        (["none.zip"], "cannot be read"),
+        (["a.blend"], "is no Blender add-on"),
+        (["one.py", "one.py"], "are both called one in Blender"),
+    ],
+)
+def test_an_add_on_that_came_with_an_upload_is_looked_into_before_anything_is_sent(
+    app: Flask, addons: list[str], says: str
+) -> None:
+    browser = Browser(app, "anna")
+    made = _upload(browser, ("a.blend", CUBE.read_bytes()), ("one.py", b"bl_info = {'name': 'One'}"))
+    job = {"source": {"upload": made["upload"], "file": "a.blend"}, "addons": addons, "allow_missing": True}
+    answer = browser.post(f"{API}/jobs", job)
+    assert answer.status_code == 400 and says in answer.json["error"], answer.text
+    assert str(made["upload"]) not in answer.json["error"]
+
+
+def test_add_ons_are_for_uploads_that_are_rendered_alone(app: Flask) -> None:
+    for job in ({"job_type": "command", "settings": {"program": "true"}}, {"source": {"project": "film", "file": "a.blend"}}):
+        answer = Browser(app, "anna").post(f"{API}/jobs", job | {"addons": ["one.py"]})
+        assert answer.status_code == 400 and "Add-ons are for a .blend that is uploaded" in answer.json["error"]
+
+
+def test_a_folder_that_is_named_as_blender_names_files_is_refused_with_the_options_that_mean_it(
+    app: Flask, tmp_path: Path
+) -> None:
+    source = {"project": "film", "file": "shots/scenes/03_animated_cube.blend"}
+    job = {"source": source, "allow_missing": True, "output": f"{tmp_path}/take/name_####"}
+    for way in ("jobs", "estimate"):
+        for test in (False, True):
+            answer = Browser(app, "anna").post(f"{API}/{way}", job | {"test": test})
+            assert answer.status_code == 400 and f"--output {tmp_path}/take " in answer.json["error"]
+            assert answer.json["error"].endswith("--pattern name_####")
+    assert not (tmp_path / "take").exists()

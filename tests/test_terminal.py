@@ -266,7 +266,8 @@ class Silent:
 def test_a_server_that_is_started_again_is_waited_for_and_that_is_said(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("brender.commands.waiting._SILENT_SECONDS", 0.1)
+    for module in ("commands", "api"):
+        monkeypatch.setattr(f"brender.{module}.waiting.SILENT_SECONDS", 0.1)
     kept_up: list[None] = []
     client = Silent()
     assert wait_for(client, "j", Screen(), lambda: kept_up.append(None))["status"] == "completed"  # type: ignore[arg-type]

@@ -12,18 +12,19 @@ from typing import Any
 
 import zmq
 
-from brender.api.connection import Asking, Bytes, Change, Notify, unseen
+from brender.api.cloning import submit_again
+from brender.api.connection import Again, Bytes, Change, Notify, unseen
 from brender.api.job_types import named_type
-from brender.api.options import DEFAULTS, job_type_of, render_options
+from brender.api.options import DEFAULTS, check_named_project, job_type_of, render_options
 from brender.api.place import Place, as_commands, user
-from brender.api.submitting import Wanted, similar_project, submit
+from brender.api.submitting import Wanted, submit
 from brender.bus.keys import Credentials
 from brender.bus.messages import Event
 from brender.bus.transport import Socket
 from brender.model.beginning import After, parse_start
-from brender.model.errors import BadInput
 from brender.model.sharing import Sharing, check_sharing
 from brender.model.text import read_size
+from brender.store.datafolder import DataFolder
 from brender.transfer.client import Exchange
 
 _LOOK_SECONDS = 0.5
@@ -31,6 +32,8 @@ _LOOK_SECONDS = 0.5
 
 class Bus:
     """A connection to the farm at *place*, over the bus (`brender.api.connection.Connection`)."""
+
+    refusal_is_final = True
 
     def __init__(self, place: Place) -> None:
         self._place = place
@@ -61,9 +64,13 @@ class Bus:
             bool(options.get("send")),
             options.get("site", ""),
         )
-        may_begin = partial(_check_project, project=wanted.more["project"] if wanted.more else "", options=options)
+        may_begin = partial(check_named_project, project=wanted.more["project"] if wanted.more else "", options=options)
         _, accepted = submit(wanted, place, lambda what: nullcontext(progress), may_begin, notify)
         return accepted
+
+    def clone(self, record: Mapping[str, Any], again: Again) -> dict[str, Any]:
+        with self._asking:
+            return submit_again(self._client, record, again, DataFolder(self._place.data).local_key.exists())[1]
 
     def fetch(self, job: str, part: int, target: Path, progress: Bytes = unseen, file: int = 0) -> None:
         with self._fetching:
@@ -123,8 +130,3 @@ def _more(options: Mapping[str, Any]) -> dict[str, Any]:
         "start_at": parse_start(start_at, datetime.now()) if start_at else 0.0,
         "sharing": sharing,
     }
-
-
-def _check_project(connection: Asking, project: str, options: Mapping[str, Any]) -> None:
-    if not options.get("new_project") and (near := similar_project(connection, project)) is not None:
-        raise BadInput(f"There is no project {project}, but there is {near}: did you mean it? new_project=True makes {project}")

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from brender.model.answers import PAGE
+from brender.model.beginning import Beginning
+from brender.model.edit import Edit
 
 Notify = Callable[[str], None]
 """Hears a sentence for the one at the keyboard, while something goes on."""
@@ -39,8 +41,27 @@ class Change:
     number: int
 
 
+_AS_IT_IS, _AT_ONCE = Edit(), Beginning()
+
+
+@dataclass(frozen=True)
+class Again:
+    """How a job is submitted again: as *change* makes it, with its frames in the folder ``output`` ("": a new one beside the
+    first's), beginning as ``beginning`` says. ``site``: where this machine stands, for paths."""
+
+    change: Edit = _AS_IT_IS
+    output: str = ""
+    overwrite: bool = False
+    paused: bool = False
+    beginning: Beginning = _AT_ONCE
+    site: str = ""
+
+
 class Connection(Asking, Protocol):
-    """A farm, by the bus or by HTTP. May be used by several threads."""
+    """A farm, by the bus or by HTTP. May be used by several threads. ``refusal_is_final``: who refuses at once is no farm that is
+    away for a moment, since that says nothing."""
+
+    refusal_is_final: bool
 
     def act(self, action: str, target: str, value: Any = None) -> dict[str, Any]:
         """Change the job or worker *target*, such as ``pause`` it; returns its new state. Raises `BrenderError`."""
@@ -48,6 +69,9 @@ class Connection(Asking, Protocol):
     def submit(self, file: Path | None, options: Mapping[str, Any], notify: Notify, progress: Bytes) -> dict[str, Any]:
         """Submit a job by *options* (`brender.api.options.Options`); returns its ``id`` and what is to be known of it. *notify*
         hears sentences, *progress* the bytes of files that are sent. Raises `BrenderError`."""
+
+    def clone(self, record: Mapping[str, Any], again: Again) -> dict[str, Any]:
+        """Submit the job of *record* as *again* says; returns what `submit` does. Raises `BrenderError`."""
 
     def fetch(self, job: str, part: int, target: Path, progress: Bytes = unseen, file: int = 0) -> None:
         """Fetch the file of the finished *part* of *job*, or one of its further ones, as *target*. Raises `NotFound`,

@@ -2,21 +2,28 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
+import msgspec
+
+from brender.api.archiving import Archived, write_archive
 from brender.api.bus import Bus
 from brender.api.chosen_job import Choice, chosen_job
-from brender.api.connection import Bytes, Change, Connection, Notify, asked, silent, unseen
+from brender.api.connection import Again, Bytes, Change, Connection, Notify, asked, silent, unseen
 from brender.api.fetching import Fetching, fetch_frames, frames_of
 from brender.api.http import Http
 from brender.api.jobspec import folder_here
 from brender.api.options import Options
 from brender.api.place import Place
 from brender.api.standing import JUST_JOINED, check_ended_well, one_node, standing, worker_standing
+from brender.api.waiting import Patience, check_none_gone, gone_files, log_of_failure, sees_folder, to_requeue
 from brender.model.answers import WHY_WORKER
-from brender.model.errors import BadInput, NotFound
+from brender.model.beginning import After, Beginning, parse_start
+from brender.model.edit import Edit, read_edit
+from brender.model.errors import BadInput, NotFound, Unreachable
 from brender.model.status import ENDED_JOB
 from brender.model.text import short_id
 from brender.store.datafolder import DataFolder
@@ -119,6 +126,7 @@ class _Known:
     def __init__(self, connection: Connection, record: dict[str, Any]) -> None:
         self._connection = connection
         self.record = record
+        self._patience = Patience(connection.refusal_is_final)
 
     @property
     def id(self) -> str:
@@ -164,13 +172,46 @@ class Job(_Known):
         self.record = self._connection.ask("job", id=self.id)
         return self
 
-    def wait(self, timeout: float | None = None, progress: JobProgress | None = None) -> "Job":
-        """Wait until it has completed; returns it. *progress* hears of it whenever it got further. Raises `RenderFailed` where it
-        failed or was canceled, and `TimeoutError` after *timeout* seconds (``None``: never)."""
+    def wait(self, timeout: float | None = None, progress: JobProgress | None = None, *, files: bool = False) -> "Job":
+        """Wait until it has completed; returns it. *progress* hears of it whenever it got further. A farm that is away for a
+        moment is waited for, ten minutes at most. *files*: its files are looked for then, where this machine sees its folder;
+        those that are gone are rendered again, once. Raises `RenderFailed` where it failed or was canceled, and `TimeoutError`
+        after *timeout* seconds (``None``: never)."""
+        began = time.monotonic()
+        self._follow(timeout, progress)
+        if files and self.requeue_gone():
+            self._follow(None if timeout is None else timeout - (time.monotonic() - began), progress)
+            self.check_none_gone()
+        return self
+
+    def _follow(self, timeout: float | None, progress: JobProgress | None) -> None:
         for pause in self.steps(timeout, progress):
             time.sleep(pause)
+            self.look()
+
+    def look(self) -> "Job":
+        """Look at it again, and let a farm that is away for a moment be: then it is as it was. Raises `Unreachable` after ten
+        minutes of that."""
+        asked = time.monotonic()
+        try:
             self.refresh()
+            self._patience.answered()
+        except Unreachable:
+            if self._patience.is_over(asked):
+                raise
         return self
+
+    def requeue_gone(self) -> bool:
+        """Queue those of its finished frames again whose files are gone, where this machine sees its folder; return whether there
+        are some."""
+        gone = gone_files(self._connection, self.record) if sees_folder(self._connection, self.record) else []
+        if gone:
+            self.requeue(to_requeue(gone))
+        return bool(gone)
+
+    def check_none_gone(self) -> None:
+        """Raise `RenderFailed` where files of it that were rendered again (`requeue_gone`) are gone again."""
+        check_none_gone(self._connection, self.record)
 
     def steps(self, timeout: float | None = None, progress: JobProgress | None = None) -> Iterator[float]:
         """Yield the seconds after which to look at it again, until it has completed: what `wait` does between two looks."""
@@ -214,6 +255,47 @@ class Job(_Known):
         given = {name: value for name, value in fields.items() if value is not None}
         return self._act("edit", given | {"settings": dict(settings or {}), "from_now_on": from_now_on})
 
+    def clone(
+        self,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        output: str | Path = "",
+        overwrite: bool = False,
+        paused: bool = False,
+        after: Sequence[str] = (),
+        after_frames: Sequence[str] = (),
+        start_at: str = "",
+        night: bool = False,
+        **fields: Any,
+    ) -> "Job":
+        """Submit it again, with other *settings* and *fields* (`edit`); returns the new job. Its frames go to the folder *output*
+        ("": a new one beside this one's). It begins at once, unless the rest says otherwise, as in `Farm.submit`."""
+        change = _edit(fields, settings)
+        beginning = _beginning(after, after_frames, start_at, night)
+        accepted = self._connection.clone(self.record, Again(change, str(output), overwrite, paused, beginning))
+        return Job(self._connection, self._connection.ask("job", id=accepted["id"]))
+
+    def begin(
+        self, *, after: Sequence[str] = (), after_frames: Sequence[str] = (), start_at: str = "", night: bool = False
+    ) -> "Job":
+        """Say when it begins: *after* these jobs, frame by frame *after_frames* of these, at the time *start_at*, at *night*
+        alone. What is not said is waited for no more; nothing: it begins at once."""
+        return self._act("when", msgspec.to_builtins(_beginning(after, after_frames, start_at, night)))
+
+    def delete(self, what: Literal["both", "frames", "record"] = "both") -> None:
+        """Delete the frames that it rendered, its record and logs, or *both*. Raises `Conflict` where it has not ended."""
+        self._connection.act("delete", self.id, what)
+
+    def archive(self, target: str | Path, *, frames: bool = True) -> Archived:
+        """Write all of it into the new zip *target*, with its *frames*: ``job.json`` has what it was and what became of it,
+        ``logs/`` the end of each attempt's log, ``frames/`` its finished files. Returns how many files and logs that are. Raises
+        `Conflict` where *target* is there."""
+        return write_archive(self._connection, self.refresh().record, Path(target), frames)
+
+    def tasks(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """Return its tasks, in their order, with what became of each; at most *limit* (``None``: all)."""
+        return asked(self._connection, "tasks", limit, "id", job=self.id)
+
     def readmit(self, worker: str | None = None) -> "Job":
         """Let *worker* (``None``: all) try it again that was kept off for failing it."""
         return self._act("readmit", worker)
@@ -242,6 +324,11 @@ class Job(_Known):
         given = {} if frame is None else {"frame": frame}
         return str(self._connection.ask("log", job=self.id, **given)["text"])
 
+    def log_of_failure(self) -> str:
+        """Return the end of the log of its newest attempt that failed; "": none has."""
+        found = log_of_failure(self._connection, self.id)
+        return "" if found is None else found[1]
+
     def why(self) -> str:
         """Return in a sentence how it stands and why."""
         return standing(self.refresh().record)
@@ -251,6 +338,17 @@ class Job(_Known):
         # What it became by this: a moment later it may be done.
         self.record = self.refresh().record | {"status": answer["status"]}
         return self
+
+
+def _edit(fields: Mapping[str, Any], settings: Mapping[str, Any] | None) -> Edit:
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items() if value is not None}
+    return read_edit(given | {"settings": dict(settings or {})})
+
+
+def _beginning(after: Sequence[str], after_frames: Sequence[str], start_at: str, night: bool) -> Beginning:
+    """Return when a job begins that is to begin so. Raises `BadInput`."""
+    jobs = (*map(After, after), *(After(each, by_frame=True) for each in after_frames))
+    return Beginning(after=jobs, start_at=parse_start(start_at, datetime.now()) if start_at else 0.0, night=night)
 
 
 class Worker(_Known):

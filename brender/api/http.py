@@ -4,34 +4,49 @@ import http.client
 import json
 import secrets
 import ssl
+import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from brender.api.connection import Bytes, Change, Notify, unseen
+import msgspec
+
+from brender.api.connection import Again, Bytes, Change, Notify, unseen
+from brender.api.job_types import with_script
 from brender.api.jobspec import check_facts, chosen_configuration, kind_of_render
-from brender.api.options import DEFAULTS, job_type_of, render_options
+from brender.api.options import DEFAULTS, check_named_project, job_type_of, render_options
 from brender.blendfile.facts import inspect
 from brender.blendfile.packing import packed
+from brender.engines.addon_archive import PackedAddOn, packed_addons
+from brender.engines.ocio import configuration_to_send
 from brender.jobs.blender_still import PIECES
 from brender.model.answers import WHY_WORKER
-from brender.model.errors import BadInput, BrenderError, Forbidden, NotFound, Unreachable, from_code
-from brender.model.paths import BUILT_IN
+from brender.model.errors import BadInput, BrenderError, Forbidden, Unreachable, from_code
+from brender.model.text import read_size
 
 _SECONDS, _SUBMIT_SECONDS = 30.0, 600.0
 _PAGE = 1000
 _BLOCK = 2**20
 _UNAUTHORIZED = 401
+#: What a server says of a part of a request that it does not know.
+_UNKNOWN = "unknown field"
+#: Where add-ons lie in an upload.
+_ADDONS = "_addons"
 _OF_NODES = frozenset(("drain", "enable", "disable", "restart"))
+#: What it calls the first row and the number of rows of a page.
+_PAGED = {"offset": "start", "limit": "length"}
 #: Where each question is answered, below the API's address; what is left of its arguments stands after the ``?``.
 _PATHS = {
     "job": "/jobs/{id}",
     "parts": "/jobs/{job}/parts",
     "attempts": "/jobs/{job}/attempts",
+    "tasks": "/jobs/{job}/tasks",
+    "activity": "/activity",
     "log": "/jobs/{job}/log",
     "graph": "/jobs/{id}/graph",
     "workers": "/workers",
@@ -55,6 +70,8 @@ class Http:
     """A connection to the farm whose dashboard is at *address*, such as ``http://farm:8888``, as whom the *token* says
     (`brender.api.connection.Connection`)."""
 
+    refusal_is_final = False
+
     def __init__(self, address: str, token: str) -> None:
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -71,7 +88,9 @@ class Http:
         path = _PATHS[question]
         inside = {name: value for name, value in arguments.items() if "{" + name + "}" in path}
         rest = {
-            name: value for name, value in arguments.items() if name not in inside and name != "by" and value not in (None, "")
+            _PAGED.get(name, name): value
+            for name, value in arguments.items()
+            if name not in inside and name != "by" and value not in (None, "")
         }
         if question == "accounts" and "by" in arguments:
             rest["by"] = arguments["by"]
@@ -81,18 +100,26 @@ class Http:
     def act(self, action: str, target: str, value: Any = None) -> dict[str, Any]:
         if action == "edit":
             return dict(self._json(f"/jobs/{quote(target, safe='')}/edit", body=value))
+        if action == "when":
+            return dict(
+                self._json(f"/jobs/{quote(target, safe='')}/beginning", body=value | {"start_at": _moment(value["start_at"])})
+            )
         kind = "nodes" if action in _OF_NODES else "jobs"
         return dict(self._json(f"/{kind}/{quote(target, safe='')}/actions/{action}", body={"value": value}))
 
     def submit(self, file: Path | None, options: Mapping[str, Any], notify: Notify, progress: Bytes) -> dict[str, Any]:
-        if options.get("addons") or options.get("no_site_addons"):
-            raise BadInput("A job's own add-ons are sent over the bus alone: join the farm (`brender join`), or leave them out")
         render, given = render_options(options), DEFAULTS | dict(options)
+        if isinstance(given["gpu_memory"], str):
+            given["gpu_memory"] = read_size(given["gpu_memory"])
+        check_named_project(self, given["project"], options)
         kind, settings = job_type_of(options), _settings(render) | dict(options.get("settings", {}))
-        body: dict[str, Any] = {name: given[name] for name in DEFAULTS} | {"name": render["name"] or ""}
+        # (A server of an earlier version knows nothing of what is newer: what is not said is not sent.)
+        body: dict[str, Any] = {name: given[name] for name, usual in DEFAULTS.items() if given[name] != usual}
+        body |= {name: render[name] for name in ("name", "overwrite") if render[name]}
         body["after"] = [{"job": job} for job in given.get("after", ())]
         body["after"] += [{"job": job, "by_frame": True} for job in given.get("after_frames", ())]
-        body |= {"start_at": given.get("start_at", ""), "output": str(render["output"] or ""), "overwrite": render["overwrite"]}
+        body |= {"start_at": given.get("start_at", ""), "output": str(render["output"] or "")}
+        body |= {"site_addons": False} if render["no_site_addons"] else {}
         if command := options.get("command"):
             settings |= {"program": command[0], "arguments": list(command[1:])}
         if file is not None:
@@ -100,16 +127,33 @@ class Http:
                 settings.setdefault("pieces", PIECES)
             kind, settings = kind_of_render(kind, settings, render["progressive"])
             check_facts(inspect(file), render)
-            upload, main = self._upload(file, settings, progress)
+            with packed_addons([Path(each) for each in render["addons"]]) as addons:
+                upload, main = self._upload(file, settings, addons, progress)
+            body |= {"addons": [_place_of(each) for each in addons]} if addons else {}
             body |= {"source": {"upload": upload, "file": main}, "trusted": render["trusted"], "allow_missing": True}
-        told = self._json("/jobs", body=body | {"job_type": kind, "settings": settings}, seconds=_SUBMIT_SECONDS)
-        return dict(told)
+            settings = with_script(settings) if kind == "script" else settings
+        elif render["addons"]:
+            raise BadInput("Add-ons are for a .blend that is rendered: name it, or leave them out")
+        try:
+            return dict(self._json("/jobs", body=body | {"job_type": kind, "settings": settings}, seconds=_SUBMIT_SECONDS))
+        except BadInput as error:
+            if _UNKNOWN not in str(error):
+                raise
+            raise BadInput(
+                f"The farm at {self.address} is of an earlier brender, and does not know all of it: {error}"
+            ) from error
+
+    def clone(self, record: Mapping[str, Any], again: Again) -> dict[str, Any]:
+        body = {name: value for name, value in msgspec.to_builtins(again.change).items() if value is not None}
+        body |= msgspec.to_builtins(again.beginning) | {"start_at": _moment(again.beginning.start_at), "output": again.output}
+        del body["from_now_on"]
+        body |= {"overwrite": again.overwrite, "paused": again.paused}
+        return dict(self._json(f"/jobs/{quote(record['id'], safe='')}/clone", body=body, seconds=_SUBMIT_SECONDS))
 
     def fetch(self, job: str, part: int, target: Path, progress: Bytes = unseen, file: int = 0) -> None:
-        if file:
-            raise NotFound("A frame's further files are not served over HTTP: join the farm (`brender join`)")
+        further = f"/files/{file}" if file else ""
         beginning = target.with_name(f".brender-{target.name}.part")
-        with self._open(f"/jobs/{quote(job, safe='')}/frames/{part}") as answer, beginning.open("wb") as written:
+        with self._open(f"/jobs/{quote(job, safe='')}/frames/{part}{further}") as answer, beginning.open("wb") as written:
             total, have = int(answer.headers.get("Content-Length") or 0), 0
             while block := _read(answer, self.address):
                 have += written.write(block)
@@ -136,18 +180,15 @@ class Http:
                 break
         return rows
 
-    def _upload(self, file: Path, settings: dict[str, Any], progress: Bytes) -> tuple[str, str]:
-        """Upload *file* and all that it needs; returns the upload's id, and what the .blend is called in it. Raises
-        `BrenderError`."""
+    def _upload(self, file: Path, settings: dict[str, Any], addons: Sequence[PackedAddOn], progress: Bytes) -> tuple[str, str]:
+        """Upload *file* and all that it needs, with its *addons* and its OCIO configuration, which *settings* name as it is
+        called there; returns the upload's id, and what the .blend is called in it. Raises `BrenderError`."""
         ocio = chosen_configuration(settings.pop("ocio", None))
-        if ocio and not ocio.startswith(BUILT_IN):
-            raise BadInput(
-                'An OpenColorIO configuration that is a file travels over the bus alone: give ocio="none", or one of '
-                "OpenColorIO's own"
-            )
-        settings |= {"ocio": ocio} if ocio else {}
-        with packed(file, configuration=ocio) as pack:
-            body = _Multipart(pack.files, progress)
+        with packed(file, configuration=ocio) as pack, tempfile.TemporaryDirectory() as folder:
+            configuration, added = configuration_to_send(ocio, Path(folder))
+            settings |= {"ocio": configuration} if configuration else {}
+            added |= {_place_of(each): each.blob for each in addons}
+            body = _Multipart(pack.files | added, progress)
             headers = {"Content-Type": body.kind, "Content-Length": str(body.size)}
             with self._open("/uploads", data=body, headers=headers, seconds=_SUBMIT_SECONDS) as answer:
                 return json.loads(_read(answer, self.address, whole=True))["upload"], pack.main
@@ -220,11 +261,22 @@ class _Multipart:
         yield f"--{self._boundary}--\r\n".encode()
 
 
+def _moment(start_at: float) -> str:
+    """Return the time *start_at*, in seconds since the epoch, as any server reads it; "" for 0."""
+    return datetime.fromtimestamp(start_at, UTC).isoformat() if start_at else ""
+
+
+def _place_of(addon: PackedAddOn) -> str:
+    """Return where *addon* lies in an upload."""
+    return f"{_ADDONS}/{addon.addon.module}.zip"
+
+
 def _settings(render: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of the options of a *render* are settings of its job type."""
     apart = ("name", "output", "overwrite", "addons", "allow_missing", "trusted", "no_site_addons", "progressive")
     given = {name: value for name, value in render.items() if name not in apart and value not in (None, ())}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    said = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in said.items()}
 
 
 def _read(answer: http.client.HTTPResponse, address: str, whole: bool = False) -> bytes:

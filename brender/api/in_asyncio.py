@@ -1,11 +1,13 @@
 """`AsyncFarm`: the same as `Farm`, for programs of asyncio. Each request runs in a thread, and no event loop waits for it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
+from brender.api.archiving import Archived
 from brender.api.connection import Bytes, Change, Notify, silent, unseen
 from brender.api.farm import Farm, Job, JobProgress, Worker
 from brender.api.options import Options
@@ -110,12 +112,19 @@ class AsyncJob:
         await asyncio.to_thread(self.now.refresh)
         return self
 
-    async def wait(self, timeout: float | None = None, progress: JobProgress | None = None) -> "AsyncJob":
+    async def wait(self, timeout: float | None = None, progress: JobProgress | None = None, *, files: bool = False) -> "AsyncJob":
         """Wait until it has completed, as `Job.wait` does; it may be canceled, and *progress* is called in the loop."""
+        began = time.monotonic()
+        await self._follow(timeout, progress)
+        if files and await asyncio.to_thread(self.now.requeue_gone):
+            await self._follow(None if timeout is None else timeout - (time.monotonic() - began), progress)
+            await asyncio.to_thread(self.now.check_none_gone)
+        return self
+
+    async def _follow(self, timeout: float | None, progress: JobProgress | None) -> None:
         for pause in self.now.steps(timeout, progress):
             await asyncio.sleep(pause)
-            await self.refresh()
-        return self
+            await asyncio.to_thread(self.now.look)
 
     async def cancel(self) -> "AsyncJob":
         """Stop it, and what renders of it."""
@@ -142,6 +151,32 @@ class AsyncJob:
         await asyncio.to_thread(partial(self.now.edit, settings=settings, from_now_on=from_now_on, **fields))
         return self
 
+    async def clone(self, **said: Any) -> "AsyncJob":
+        """Submit it again, as `Job.clone` does; returns the new job."""
+        return AsyncJob(await asyncio.to_thread(partial(self.now.clone, **said)))
+
+    async def begin(self, **said: Any) -> "AsyncJob":
+        """Say when it begins, as `Job.begin` does."""
+        await asyncio.to_thread(partial(self.now.begin, **said))
+        return self
+
+    async def delete(self, what: Literal["both", "frames", "record"] = "both") -> None:
+        """Delete it, as `Job.delete` does."""
+        await asyncio.to_thread(self.now.delete, what)
+
+    async def archive(self, target: str | Path, *, frames: bool = True) -> Archived:
+        """Write all of it into a zip, as `Job.archive` does."""
+        return await asyncio.to_thread(partial(self.now.archive, target, frames=frames))
+
+    async def tasks(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """Return its tasks, as `Job.tasks` does."""
+        return await asyncio.to_thread(self.now.tasks, limit)
+
+    async def readmit(self, worker: str | None = None) -> "AsyncJob":
+        """Let workers try it again that were kept off, as `Job.readmit` does."""
+        await asyncio.to_thread(self.now.readmit, worker)
+        return self
+
     async def set_priority(self, value: int) -> "AsyncJob":
         """Set its priority, 0 to 100; higher goes first."""
         await asyncio.to_thread(self.now.set_priority, value)
@@ -154,6 +189,10 @@ class AsyncJob:
     async def log(self, frame: int | None = None) -> str:
         """Return the end of a log, as `Job.log` does."""
         return await asyncio.to_thread(self.now.log, frame)
+
+    async def log_of_failure(self) -> str:
+        """Return the end of the log of what failed, as `Job.log_of_failure` does."""
+        return await asyncio.to_thread(self.now.log_of_failure)
 
     async def why(self) -> str:
         """Return in a sentence how it stands and why."""

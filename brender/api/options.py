@@ -1,10 +1,15 @@
 """What can be said of a job that is submitted from Python: what `brender submit` takes as options, under the same names."""
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypedDict
 
+from brender.api.connection import Asking
+from brender.model.errors import BadInput
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES
+
+DEFAULT_PROJECT = "default"
 
 
 class RenderOptions(TypedDict, total=False):
@@ -110,3 +115,22 @@ def render_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def job_type_of(options: Mapping[str, Any]) -> str:
     """Return the job type that *options* name."""
     return str(options.get("job_type") or ("command" if options.get("command") else "blender-animation"))
+
+
+def similar_project(connection: Asking, project: str) -> str | None:
+    """Return the project that is perhaps meant where *project* is not there; ``None`` where it is, or none is similar."""
+    if project == DEFAULT_PROJECT:
+        return None
+    known = [row["name"] for row in connection.ask("projects")]
+    if project in known:
+        return None
+    by_folded = {name.casefold(): name for name in known}
+    near = get_close_matches(project.casefold(), by_folded, 1, 0.75)
+    return by_folded[near[0]] if near else None
+
+
+def check_named_project(connection: Asking, project: str, options: Mapping[str, Any]) -> None:
+    """Raise `BadInput` where *project* is new, similar to one that is there, and the *options* do not say that it is to be
+    made."""
+    if not options.get("new_project") and (near := similar_project(connection, project)) is not None:
+        raise BadInput(f"There is no project {project}, but there is {near}: did you mean it? new_project=True makes {project}")

@@ -1,8 +1,7 @@
 """Sending what a job needs to the farm, over the bus: its files, and its Blender add-ons."""
 
-import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,9 +9,9 @@ from typing import Any, Protocol
 from brender.api.connection import Bytes, Notify
 from brender.api.place import Place
 from brender.blendfile.packing import Packed, digest_of_file, packed
-from brender.engines.addon_archive import PackedAddOn, pack_addon
+from brender.engines.addon_archive import PackedAddOn, packed_addons
 from brender.engines.ocio import configuration_to_send
-from brender.model.addon import AddOn, check_addons
+from brender.model.addon import AddOn
 from brender.model.bundle import as_bytes
 from brender.model.text import plural, size_in_words
 
@@ -44,15 +43,6 @@ def send_pack(pack: Packed, place: Place, ocio: str, notify: Notify, showing: Sh
         new = len(set(sent) - {digest})
         notify(f"{plural(len(bundle.files), 'file')}, {total}; {new} of them new to the farm")
         return {"bundle": digest, "main": bundle.main, "ocio": configuration}
-
-
-@contextlib.contextmanager
-def packed_addons(paths: Sequence[Path]) -> Iterator[list[PackedAddOn]]:
-    """Pack the add-ons at *paths*, for the length of the block. Raises `BadInput`."""
-    with tempfile.TemporaryDirectory() as folder:
-        packed = [pack_addon(path, Path(folder)) for path in paths]
-        check_addons(each.addon for each in packed)
-        yield packed
 
 
 def send_packed(packed: Sequence[PackedAddOn], place: Place, showing: Showing) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,6 @@ from brender.model.errors import BadInput, BrenderError
 from brender.model.job import JobSpec
 from brender.store.datafolder import DataFolder
 
-DEFAULT_PROJECT = "default"
 _THEIR_OWN_PATHS = "The workers have to see these files under the same paths; --send sends them"
 
 
@@ -172,15 +170,3 @@ def _render(
     known = {"variables": variables, "site": wanted.site}
     shared, placed = partial(shared_path, **known), partial(shared_folder, **known)
     return blender_job(file, options, shared, facts, placed, kind, notify, **more)
-
-
-def similar_project(connection: Asking, project: str) -> str | None:
-    """Return the project that is perhaps meant where *project* is not there; ``None`` where it is, or none is similar."""
-    if project == DEFAULT_PROJECT:
-        return None
-    known = [row["name"] for row in connection.ask("projects")]
-    if project in known:
-        return None
-    by_folded = {name.casefold(): name for name in known}
-    near = get_close_matches(project.casefold(), by_folded, 1, 0.75)
-    return by_folded[near[0]] if near else None

@@ -9,11 +9,9 @@ import click
 import msgspec
 
 from brender.api.chosen_job import chosen_job
-from brender.api.jobspec import folder_here, make_output, shared_folder
+from brender.api.cloning import submit_again
+from brender.api.connection import Again
 from brender.api.place import user
-from brender.blendfile.facts import inspect
-from brender.bus.client import Client
-from brender.bus.ids import new_id
 from brender.commands.beginning import after_of, after_options
 from brender.commands.completion import complete_project, job_argument
 from brender.commands.config import Configured
@@ -22,20 +20,16 @@ from brender.commands.options import NamedPath, client, common, json_option, ser
 from brender.commands.output import print_json, say, tell
 from brender.commands.own_types import given_settings
 from brender.commands.projects import check_project
-from brender.jobs.clones import OWN_OPTIONS, free_folder
-from brender.jobs.clones import clone as cloned
+from brender.jobs.clones import OWN_OPTIONS
 from brender.jobs.declare import job_type
+from brender.model.beginning import Beginning
 from brender.model.edit import Edit
-from brender.model.errors import BadInput, Conflict
-from brender.model.job import JobSpec
+from brender.model.errors import BadInput
 from brender.model.text import job_in_words, short_id
-from brender.model.trust import check_trust
 from brender.model.units import in_tasks
 from brender.store.datafolder import DataFolder
 
 F = TypeVar("F", bound=Callable[..., Any])
-#: Folders that are tried, where each is another job's.
-_TRIES = 20
 
 
 def change_options(function: F) -> F:
@@ -153,13 +147,9 @@ def clone(
         change = _change(options, record)
         if change.project is not None:
             check_project(connection, change.project, options["new_project"])
-        variables = connection.ask("paths")
-        wanted = "" if output is None else str(output) if record["bundle"] else shared_folder(str(output), variables, site)
-        spec = cloned(record, new_id(), user(), change, wanted)
-        begins = {"after": after_of(after, after_frames), "start_at": start_at or 0.0, "night": night, "paused": paused}
-        spec = msgspec.structs.replace(spec, overwrite=overwrite, **begins)
-        spec = _with_its_file(spec, variables, DataFolder(data).local_key.exists())
-        accepted = _submit(connection, spec, variables, chosen=bool(wanted))
+        beginning = Beginning(after=after_of(after, after_frames), start_at=start_at or 0.0, night=night)
+        again = Again(change, str(output or ""), overwrite, paused, beginning, site)
+        spec, accepted = submit_again(connection, record, again, DataFolder(data).local_key.exists())
     if as_json:
         print_json(accepted)
         return
@@ -171,48 +161,3 @@ def clone(
     what = in_tasks(spec.settings, accepted["frames"], accepted["tasks"])
     where = f" to {accepted['output']}" if accepted["output"] else ""
     say(f"Job {short_id(accepted['id'])}, {spec.name}: {what}{where}, as {job_in_words(record['id'], record['name'])}")
-
-
-def _with_its_file(spec: JobSpec, variables: list[dict[str, Any]], is_here: bool) -> JobSpec:
-    """Return *spec* with what its .blend says now, where this machine has it. Raises `BadInput` where the farm *is_here* and the
-    file is gone."""
-    if spec.bundle or spec.facts is None:
-        return spec
-    try:
-        file = folder_here(spec.settings["file"], variables)
-    except BadInput:
-        return spec  # it has no place on this machine
-    if not is_here and not file.is_file():
-        return spec
-    facts = inspect(file)
-    return msgspec.structs.replace(spec, facts=facts, warnings=check_trust(facts, spec.trusted, "--trusted", "--untrusted"))
-
-
-def _submit(connection: Client, spec: JobSpec, variables: list[dict[str, Any]], chosen: bool) -> dict[str, Any]:
-    """Submit *spec*, to a folder that is free unless one was *chosen*; return what the server says. Raises `BadInput` or
-    `Conflict`."""
-    kind = job_type(spec.job_type)
-    for _ in range(_TRIES):
-        if spec.output and not chosen:
-            spec = msgspec.structs.replace(spec, output=free_folder(spec.output, lambda folder: _is_taken(folder, variables)))
-        prepared, made = kind.prepare(spec), 0
-        if spec.output and not spec.bundle and (folder := _here(spec.output, variables)) is not None:
-            made = make_output(folder)
-        try:
-            return connection.submit(msgspec.structs.replace(prepared, made_output=made > 0, made_above=max(0, made - 1)))
-        except Conflict:
-            if chosen or not spec.output:
-                raise
-    raise Conflict(f"{spec.output} and the folders before it belong to other jobs: name another with --output")
-
-
-def _here(folder: str, variables: list[dict[str, Any]]) -> Path | None:
-    try:
-        return folder_here(folder, variables)
-    except BadInput:
-        return None
-
-
-def _is_taken(folder: str, variables: list[dict[str, Any]]) -> bool:
-    here = _here(folder, variables)
-    return here is not None and here.exists()

@@ -19,7 +19,7 @@ import brender.demo
 from brender.api.jobspec import blender_job
 from brender.api.place import Place
 from brender.api.replaced import count_fitting, with_what_it_replaces
-from brender.api.sending import packed_addons, send_packed
+from brender.api.sending import send_packed
 from brender.bus.client import Client
 from brender.commands.config import Configured
 from brender.commands.jobspec import render_options
@@ -31,6 +31,7 @@ from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.sending import shown as shown_in_bar
 from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import shown_folder, tell_log_end, wait_for_frames
+from brender.engines.addon_archive import packed_addons
 from brender.engines.blenders import how_to_get_one, search_blenders, why_no_blender
 from brender.engines.command_line import script_in
 from brender.engines.environment import clean_environment

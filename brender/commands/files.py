@@ -1,24 +1,20 @@
 """Commands about files: packing a .blend, sending what a job needs, fetching frames."""
 
-import json
-import tempfile
 import time
-import zipfile
 from pathlib import Path
 
 import click
 
-from brender.api.connection import Bytes, asked
-from brender.api.finished import JobFile, all_parts, finished_files
+from brender.api.connection import Bytes
+from brender.api.finished import JobFile
 from brender.blendfile.facts import inspect
 from brender.blendfile.packing import packed, write_folder, write_zip
 from brender.commands.completion import job_argument
 from brender.commands.config import Configured
-from brender.commands.options import NamedPath, client, common, farm, server_option
+from brender.commands.options import NamedPath, common, farm, server_option
 from brender.commands.output import say
-from brender.commands.sending import exchange, transfer_bar
+from brender.commands.sending import transfer_bar
 from brender.engines.ffmpeg import make_film
-from brender.model.bundle import check_path
 from brender.model.errors import Conflict
 from brender.model.path_templates import safe
 from brender.model.text import harmless, plural
@@ -118,29 +114,7 @@ def _movies(movie: Path, layers: set[str]) -> dict[str, Path]:
 def archive(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, target: Path, with_frames: bool) -> None:
     """Write the job ID into TARGET, one zip: job.json has what it was and what became of it, logs/ the end of each attempt's log,
     frames/ its finished frames."""
-    if target.exists():
-        raise Conflict(f"{target} is there already. Name another")
-    beginning = target.with_name(f".{target.name}.part")
-    count = 0
-    try:
-        with client(server, data) as connection, exchange(server, data) as files, tempfile.TemporaryDirectory() as folder:
-            job = connection.ask("job", id=id)
-            parts = list(all_parts(connection, job["id"]))
-            attempts, activity = (asked(connection, each, None, "id", job=job["id"]) for each in ("attempts", "activity"))
-            with zipfile.ZipFile(beginning, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as zipped:
-                record = {"job": job, "parts": parts, "attempts": attempts, "activity": activity}
-                zipped.writestr("job.json", json.dumps(record, indent=1))
-                for attempt in attempts:
-                    text = connection.ask("log", job=job["id"], attempt=attempt["id"])["text"]
-                    zipped.writestr(f"logs/{attempt['id']}.log", text)
-                there = with_frames and job["frames_deleted"] is None
-                for each in finished_files(connection, job["id"]) if there else ():
-                    check_path(each.output)
-                    frame = Path(folder) / "frame"
-                    files.fetch(job["id"], each.part, frame, file=each.file)
-                    zipped.write(frame, f"frames/{each.output}", zipfile.ZIP_STORED)
-                    count += 1
-        beginning.replace(target)
-    finally:
-        beginning.unlink(missing_ok=True)
-    say(f"{job['name']}: {plural(count, 'file')} and {plural(len(attempts), 'log')} in {target}")
+    with farm(server, data) as its:
+        job = its.job(id, of_several="exact")
+        found = job.archive(target, frames=with_frames)
+    say(f"{job.name}: {plural(found.files, 'file')} and {plural(found.logs, 'log')} in {target}")

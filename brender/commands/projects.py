@@ -2,16 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from brender.api.connection import Asking
-from brender.api.place import user
-from brender.api.submitting import similar_project
+from brender.api.options import similar_project
 from brender.commands.completion import complete_job, complete_project
 from brender.commands.config import Configured
-from brender.commands.options import client, common, json_option, server_option
+from brender.commands.options import client, common, farm, json_option, server_option
 from brender.commands.output import duration, line, print_json, print_table, say
 from brender.commands.paging import tell_end
 from brender.model.errors import BadInput, Conflict
@@ -20,6 +19,7 @@ from brender.model.text import plural, short_id
 from brender.model.text import size_in_words as in_words
 
 _GB = 1e9
+_Part = Literal["frames", "record"]
 
 
 @click.group()
@@ -186,7 +186,13 @@ def check_project(connection: Asking, project: str, is_new: bool) -> None:
 @click.option("--record", "what", flag_value="record", help="Only its record and logs; its frames stay.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(
-    data: Path, config: Path | None, verbose: bool, server: str | None, ids: tuple[str, ...], what: str | None, yes: bool
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    server: str | None,
+    ids: tuple[str, ...],
+    what: Literal["frames", "record"] | None,
+    yes: bool,
 ) -> None:
     """Delete jobs that have ended, whole: the frames that they rendered, their logs and records. Frames that a job found there
     and kept, those that were changed since, and what others have put into its output folder stay."""
@@ -194,16 +200,17 @@ def delete(
     words = {"frames": "the frames that it rendered", "record": "the record and logs"}.get(
         chosen, "the logs, the record and the frames that it rendered"
     )
-    with client(server, data) as connection:
+    with farm(server, data) as its:
         for id in ids:
-            job = connection.ask("job", id=id)
+            job = its.job(id, of_several="exact")
             if not yes:
                 if not sys.stdin.isatty():
                     raise BadInput(f"There is no terminal to ask on whether {words} may go: give --yes")
-                where = f" to {job['output']}" if chosen != "record" and job["output"] else ""
-                click.confirm(line(f"Job {short_id(job['id'])} ({job['name']}): delete {words}{where}?"), abort=True)
-            connection.act("delete", job["id"], value=chosen, user=user())
-            say(f"Job {short_id(job['id'])}: {words} are being deleted")
+                output = job.record["output"]
+                where = f" to {output}" if chosen != "record" and output else ""
+                click.confirm(line(f"Job {short_id(job.id)} ({job.name}): delete {words}{where}?"), abort=True)
+            job.delete(chosen)
+            say(f"Job {short_id(job.id)}: {words} are being deleted")
 
 
 def _kept(row: dict[str, Any]) -> str:

@@ -3,19 +3,10 @@
 import contextlib
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from brender.api.connection import Bytes
-from brender.api.place import Place
-from brender.commands.output import tell
-from brender.transfer.client import Exchange
-
-
-def exchange(server: str | None, data: Path) -> Exchange:
-    """Return a connection for files to the server that the options name."""
-    return Place(server, data, tell).exchange()
 
 
 def transfer_bar() -> Progress:

@@ -11,9 +11,10 @@ import hashlib
 import os
 import re
 import stat
+import tempfile
 import tomllib
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 import msgspec
 
 from brender.engines.extension_manifest import check_id, check_manifest
-from brender.model.addon import EXTENSIONS_SINCE, AddOn
+from brender.model.addon import EXTENSIONS_SINCE, AddOn, check_addons
 from brender.model.bundle import check_paths
 from brender.model.errors import BadInput
 from brender.model.text import plural
@@ -135,7 +136,7 @@ def pack_addon(path: Path, folder: Path) -> PackedAddOn:
             digest = _write(source, names, blob)
     except OSError as error:
         raise BadInput(f"The add-on {path} cannot be read: {error.strerror or error}") from error
-    except RecursionError as error:
+    except (RecursionError, MemoryError) as error:
         raise BadInput(f"The add-on {path} cannot be read: its source is nested too deeply") from error
     except ValueError as error:
         # Such as a number of thousands of digits, which Python does not read.
@@ -150,6 +151,15 @@ def pack_addon(path: Path, folder: Path) -> PackedAddOn:
     if addon.is_extension:
         check_id(addon.module, f"The {_MANIFEST} of {path}")
     return PackedAddOn(addon, blob)
+
+
+@contextlib.contextmanager
+def packed_addons(paths: Sequence[Path]) -> Iterator[list[PackedAddOn]]:
+    """Pack the add-ons at *paths*, those of one job, for the length of the block. Raises `BadInput`."""
+    with tempfile.TemporaryDirectory() as folder:
+        packed = [pack_addon(path, Path(folder)) for path in paths]
+        check_addons(each.addon for each in packed)
+        yield packed
 
 
 def unpack_addon(blob: Path, folder: Path, digest: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from peewee import OperationalError
 
 from brender.model.errors import BadInput, NotFound
+from brender.model.frame_file import named_files
 from brender.model.paths import expand, places, platform_of
 from brender.store.database import check_for_reading, open_for_reading
 from brender.store.datafolder import DataFolder
@@ -45,16 +46,20 @@ class Reader:
         finally:
             self._idle.append(tables)
 
-    def frame_file(self, record: Record, job: str, part: int) -> Path:
-        """Return the published file of a part. Raises `NotFound` where there is none (yet, or any more)."""
+    def frame_file(self, record: Record, job: str, part: int, number: int = 0) -> Path:
+        """Return the published file of a part, or with a *number* one of its further files. Raises `NotFound` where there is none
+        (yet, or any more)."""
         table = record.tables.Part
         row = table.get_or_none((table.id == part) & (table.job == job) & (table.status == "completed"))
-        if row is None or not row.output:
+        if row is None or not (row.output or number):
             raise NotFound("That frame is not rendered")
+        names = named_files(row.output, (each["output"] for each in row.further_files))
+        if number >= len(names):
+            raise NotFound(f"That frame has no further file {number}")
         folder = Path(self.folder_of(record, row.job.output)).resolve()
-        path: Path = (folder / row.output).resolve()
+        path: Path = (folder / names[number]).resolve()
         if not path.is_relative_to(folder) or not path.is_file():
-            raise NotFound(f"The file {row.output} is no longer in {row.job.output}")
+            raise NotFound(f"The file {names[number]} is no longer in {row.job.output}")
         return path
 
     def folder_of(self, record: Record, output: str) -> str:

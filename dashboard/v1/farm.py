@@ -38,6 +38,7 @@ Text = Annotated[str, msgspec.Meta(max_length=1000)]
 class ActivityQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     job: Annotated[str, msgspec.Meta(max_length=200)] = ""
     length: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 500
+    start: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 0
 
 
 class AccountsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,7 +95,7 @@ def about() -> Any:
 def activity(query: ActivityQuery) -> Any:
     """Who did what, newest first."""
     with farm().reader.record() as record:
-        return questions.activity(record, query.job, query.length)
+        return questions.activity(record, query.job, query.length, query.start)
 
 
 @endpoint(blueprint, "GET", "/accounts", query=AccountsQuery, needed="accounts", answer=answers.Accounts)

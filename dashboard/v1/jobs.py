@@ -49,7 +49,7 @@ class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     length: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 1000
 
 
-class AttemptsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class AttemptsQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
     frame: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)] | None = None
 
 
@@ -175,7 +175,7 @@ def graph(id: str) -> Any:
 def attempts(id: str, query: AttemptsQuery) -> Any:
     """Return the job's attempts, or those at one frame, newest first."""
     with farm().reader.record() as record:
-        return questions.attempts(record, id, query.frame)
+        return questions.attempts(record, id, query.frame, query.length, query.start)
 
 
 @endpoint(blueprint, "GET", "/jobs/{id}/log", query=LogQuery, answer=answers.Log)

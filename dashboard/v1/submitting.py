@@ -5,6 +5,8 @@ Uploads are sent to the farm by their content, as `brender submit --send` does; 
 are."""
 
 import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -17,6 +19,7 @@ from brender.blender_addon.build import ZIP_NAME, addon_zip
 from brender.blendfile.packing import Packed, digest_of_file, packed
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
+from brender.engines.addon_archive import packed_addons
 from brender.engines.destination import NoDestination, destination
 from brender.engines.ocio import check_configuration, configuration_to_send
 from brender.jobs.blender_animation import own_path
@@ -86,8 +89,9 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     machine and so many bytes of the memory of its worker's GPUs (``gpu_memory``); 0: none. ``again``: a job whose file, as that
     has it, and whose add-ons this one has too, in place of a ``source``; without an ``output``, its frames go to a new folder
     beside those of that job. ``template``: one of Open Job Description, in place of a job type; ``settings`` are then its
-    parameters. ``id``: the job's, chosen by a program that may submit it again because it did not hear the answer;
-    it is then the same job."""
+    parameters. ``addons``: the Blender add-ons that it has, each a .zip or .py file by its path in the upload of its ``source``;
+    without ``site_addons`` those that the farm has for all jobs are left out. ``id``: the job's, chosen by a program that may
+    submit it again because it did not hear the answer; it is then the same job."""
 
     id: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{16})?$")] = ""
     job_type: Name = "blender-animation"
@@ -117,6 +121,8 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     rush: bool = False
     cores: Annotated[int, msgspec.Meta(ge=0, le=CORES_MOST)] = 0
     gpu_memory: Annotated[int, msgspec.Meta(ge=0, le=GPU_MEMORY_MOST)] = 0
+    addons: Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]], msgspec.Meta(max_length=50)] = []
+    site_addons: bool = True
 
 
 class Prospect(Submission, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -137,7 +143,7 @@ def submit(body: Submission) -> Any:
         cautions = check_trust(spec.facts, body.trusted, '"trusted": true (Trust it)', '"trusted": false (Render without)')
         spec = msgspec.structs.replace(spec, warnings=cautions)
         if body.source.upload:
-            spec = _send(spec, path, upload_folder(body.source.upload))
+            spec = _send(spec, path, upload_folder(body.source.upload), body.addons)
     if body.again:
         return submit_again(spec, body.trusted, in_new_folder=not body.output)
     return submit_prepared(spec)
@@ -249,6 +255,7 @@ def _wanted(body: Submission, fresh: bool, told: FileFacts | None = None) -> tup
     It is not prepared yet, and nothing of an upload is sent. Raises `BadInput`. *fresh*: the .blend is looked into again.
     *told*: what it says, where it is not here."""
     settings = {name: value for name, value in body.settings.items() if value is not None and value != ""}
+    _check_addons(body)
     output, id, is_placed = body.output, body.id or new_id(), False
     path = facts = None
     addons: tuple[AddOn, ...] = ()
@@ -289,6 +296,7 @@ def _wanted(body: Submission, fresh: bool, told: FileFacts | None = None) -> tup
         settings=settings,
         bundle=bundle,
         addons=addons,
+        site_addons=body.site_addons,
         project=body.project or "default",
         user=user_name(),
         priority=body.priority,
@@ -349,20 +357,29 @@ def _check_missing(facts: FileFacts, allowed: bool) -> None:
     raise BadInput(f"{are} missing: {shown}{more}. Upload {them} too, or allow that it renders without {them}")
 
 
-def _send(spec: JobSpec, path: Path, upload: Path) -> JobSpec:
+def _check_addons(body: Submission) -> None:
+    """Raise `BadInput` where *body* has add-ons, and is no render of an upload."""
+    if body.addons and (body.source is None or not body.source.upload or job_type(body.job_type).engine != "blender"):
+        raise BadInput("Add-ons are for a .blend that is uploaded with them, and rendered: leave them out")
+
+
+def _send(spec: JobSpec, path: Path, upload: Path, addons: Sequence[str]) -> JobSpec:
     """Let the farm have the .blend at *path* and what it needs of the same *upload* (a .blend may name any file of this machine),
-    with its OCIO configuration; returns *spec* with what they are called there. Raises `BadInput`."""
+    with its OCIO configuration and its *addons*; returns *spec* with what they are called there. Raises `BadInput`."""
     here = farm()
     ocio = str(spec.settings.get("ocio", ""))
     if ocio:
         ocio = _configuration(upload, ocio)
-    with in_words_of(upload), packed(path, upload, ocio or None) as pack, tempfile.TemporaryDirectory() as folder:
+    with in_words_of(upload), packed(path, upload, ocio or None) as pack, ExitStack() as undo:
+        folder = undo.enter_context(tempfile.TemporaryDirectory())
         configuration, added = configuration_to_send(ocio, Path(folder), upload)
         bundle, blobs = Packed(pack.main, pack.files | added).bundle()
         listed = Path(folder) / "bundle"
         listed.write_bytes(as_bytes(bundle))
         digest, _ = digest_of_file(listed)
+        own = undo.enter_context(packed_addons([inside(files_folder(upload), each) for each in addons]))
+        blobs |= {digest: listed} | {each.addon.digest: each.blob for each in own}
         with Exchange(here.server.files, Credentials(here.pair, here.server.key)) as exchange:
-            exchange.send(blobs | {digest: listed})
+            exchange.send(blobs)
     settings = spec.settings | {"file": bundle.main} | ({"ocio": configuration} if configuration else {})
-    return msgspec.structs.replace(spec, bundle=digest, settings=settings)
+    return msgspec.structs.replace(spec, bundle=digest, settings=settings, addons=tuple(each.addon for each in own))
