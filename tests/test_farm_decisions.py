@@ -147,6 +147,35 @@ def test_what_would_fail_everywhere_stops_the_job_at_once(world: World) -> None:
     assert world.workers["a"].running is None
 
 
+def test_what_one_machine_lacks_is_rendered_by_the_others_and_no_failure_of_the_job(world: World) -> None:
+    for name in "abc":
+        world.add_worker(name)
+    job = world.submit(animation("1-100"))["id"]
+    world.end("a", reason="nuke cannot be started", permanent=True, elsewhere=True)
+    assert granted(world, "a") == [] and world.status(job) == "active"
+    assert sorted(world.finish_everything()) == [*range(1, 101)]
+    record = world.ask("job", id=job)
+    assert (record["status"], record["failures"]) == ("completed", 0)
+    assert [(off["worker_name"], off["reason"]) for off in record["kept_off"]] == [("a", "nuke cannot be started")]
+
+
+def test_what_every_machine_lacks_ends_the_job_once_all_were_tried_and_names_those_before(world: World) -> None:
+    for name in "abc":
+        world.add_worker(name)
+    job = world.submit(animation("1-100"))["id"]
+    for name in "abc":
+        world.run(1)
+        world.end(name, reason="nuke cannot be started", permanent=True, elsewhere=True)
+    record = world.ask("job", id=job)
+    assert record["status"] == "failed"
+    others = "nuke cannot be started. No other worker could run it: a and b are kept off it. `brender readmit "
+    assert record["reason"].startswith(others)
+    world.act("readmit", job)
+    world.act("requeue", job)
+    world.run(1)
+    assert all(world.workers[name].running for name in "abc")
+
+
 def test_a_job_stops_after_too_many_failures() -> None:
     world = World(Policy(failure_limit=4, tries=100))
     world.add_worker("a")

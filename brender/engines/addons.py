@@ -7,6 +7,7 @@ from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.job_files import bring
 from brender.model.addon import AddOn
 from brender.model.errors import BadInput
+from brender.model.failure_patterns import Follows
 from brender.model.nodes import Blender
 from brender.system.removal import remove_tree
 
@@ -46,7 +47,8 @@ def _unpack(attempt: Attempt, folder: Path) -> None:
 def _asked(addon: AddOn, folder: Path, blender: Blender) -> dict[str, object]:
     if why := addon.why_not(blender.version):
         told = f"{_capital(addon.subject)} {why}, and {blender.label} renders the job"
-        raise AttemptFailed(f"{told}: {addon.remedy}" if addon.of_site else told, permanent=True)
+        said = f"{told}: {addon.remedy}" if addon.of_site else told
+        raise AttemptFailed(said, permanent=True, follows=Follows.ELSEWHERE)  # another worker may have a Blender that it is for
     return {
         "label": addon.label,
         "subject": addon.subject,

@@ -5,6 +5,8 @@ engine, and ends the attempt whatever happens in it, is `brender.engines.life`.
 """
 
 import contextlib
+import errno
+import os
 import shutil
 import threading
 import time
@@ -39,9 +41,10 @@ SESSION = "session-"
 
 
 class AttemptFailed(Exception):
-    """The attempt cannot go on; the text is one sentence for the job's owner. ``permanent``: nor could any other.
-    ``out_of_memory``: the machine had none left. ``forbidden``: the worker has no right to use a folder of the job. ``cause``: as
-    the accounts count it. ``follows``: what a pattern in its output lets follow, where that is known already."""
+    """The attempt cannot go on; the text is one sentence for the job's owner. ``permanent``: nor could any other, or, where
+    ``follows`` is `Follows.ELSEWHERE`, any other on this worker: its machine lacks what another's may have. ``out_of_memory``:
+    the machine had none left. ``forbidden``: the worker has no right to use a folder of the job. ``cause``: as the accounts count
+    it. ``follows``: what a pattern in its output lets follow, where that is known already."""
 
     def __init__(
         self,
@@ -170,8 +173,13 @@ class Attempt:
         self, command: list[str], env: Mapping[str, str], heard: Callable[[bytes], None] = lambda piece: None
     ) -> Supervised:
         """Start *command* under a supervisor, its output going to the log, and each piece of it to *heard* too. Raises
-        `AttemptStopped`."""
+        `AttemptStopped`, and `AttemptFailed` where a sandbox is not to say in its own words that there is no such program."""
         self.check()
+        program = Path(command[0])
+        is_looked_up = program.is_absolute() or len(program.parts) == 1
+        if self.place.confinement.sandbox and is_looked_up and not shutil.which(program, path=env.get("PATH")):
+            said = f"{program} cannot be started: {os.strerror(errno.ENOENT)}"
+            raise AttemptFailed(said, permanent=True, follows=Follows.ELSEWHERE)
         self.log.say("starting " + " ".join(command))
         kept = self.confined(command, self.folder)
 

@@ -10,11 +10,9 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.copy_task import copy_files
 from brender.engines.denoise_task import do_step
-from brender.engines.directories import Directory
-from brender.engines.disk_space import FORBIDDEN, NO_ANSWER, NO_ROOM
 from brender.engines.events import Cautioned
 from brender.engines.film_task import make_scene_film
-from brender.engines.job_files import travel
+from brender.engines.job_files import make_output_folder, travel
 from brender.engines.neighbours import Neighbours
 from brender.engines.picture_reader import ChildReader, PictureReader
 from brender.engines.progressive_task import do_pass
@@ -23,6 +21,7 @@ from brender.engines.script_task import bake, run_script
 from brender.engines.still_task import do_part_of_still
 from brender.engines.thumbnails import Thumbnails
 from brender.engines.warm import Keeper, Warmth
+from brender.model.failure_patterns import Follows
 from brender.model.job import BAKE, COPY, FILM
 from brender.model.nodes import Blender, choose_blender, reads_all
 from brender.model.units import passes_of
@@ -40,7 +39,7 @@ class BlenderEngine:
     def run(self, attempt: Attempt) -> None:
         if attempt.order.bundle:
             travel(attempt)
-        folder = _output_folder(attempt)
+        folder = make_output_folder(attempt)
         reader = self._reading(attempt)
         with Rendering(attempt, self._keeper, self._thumbnails, reader, self._neighbours, _blender(attempt)) as rendering:
             for index, part in enumerate(attempt.grant.parts):
@@ -106,8 +105,10 @@ def _blender(attempt: Attempt) -> Blender:
     if blender is None:
         have = ", ".join(each.label for each in attempt.place.blenders) or "no Blender"
         if series is not None:
-            raise AttemptFailed(f"The job is rendered with Blender {series[0]}.{series[1]}; this worker has {have}")
-        raise AttemptFailed(f"The file was saved by Blender {saved_by[0]}.{saved_by[1]}; this worker has {have}")
+            said = f"The job is rendered with Blender {series[0]}.{series[1]}; this worker has {have}"
+        else:
+            said = f"The file was saved by Blender {saved_by[0]}.{saved_by[1]}; this worker has {have}"
+        raise AttemptFailed(said, follows=Follows.ELSEWHERE)
     if not reads_all(blender, saved_by):
         subject = f"The file was saved by Blender {saved_by[0]}.{saved_by[1]}, which is newer than"
         text = f"{subject} the {blender.label} that renders it: what that does not know is lost, as Blender itself warns"
@@ -123,17 +124,3 @@ def _within(folder: Path, output: str, views: tuple[str, ...]) -> Path:
     if leaves or any("/" in view or "\\" in view for view in views):
         raise AttemptFailed(f"The file {output!r} of this task does not lie in its job's folder", permanent=True)
     return folder / output
-
-
-def _output_folder(attempt: Attempt) -> Path:
-    folder = Path(attempt.order.output)
-    root, relative = attempt.output
-    try:
-        with Directory.open(root, relative, make=True):
-            return folder
-    except OSError as error:
-        if error.errno in NO_ROOM | NO_ANSWER:
-            raise
-        forbidden = error.errno in FORBIDDEN
-        what = f"The output folder {folder} cannot be {'used' if forbidden else 'made'}: {error.strerror}"
-        raise AttemptFailed(what, permanent=True, forbidden=forbidden) from error

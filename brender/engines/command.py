@@ -5,6 +5,7 @@ import time
 from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.environment import clean_environment, reserved_cores
 from brender.engines.events import PartFinished, Progressed
+from brender.engines.failed_program import program_failed
 from brender.engines.step_task import StepTask
 from brender.jobs.command import fill
 from brender.jobs.steps import steps_of
@@ -33,7 +34,6 @@ class CommandEngine:
                 attempt.emit(Progressed(part.frame, index / len(grant.parts), attempt.log.last_line, attempt.log.received))
             attempt.check()
             if process.ending:
-                reason = process.error or f"{program} failed at frame {part.frame}: {process.ending}"
-                raise AttemptFailed(reason, bool(process.error), process.ran_out_of_memory)
+                raise program_failed(process, f"{program} failed at frame {part.frame}: {process.ending}")
             attempt.check_output(f"Frame {part.frame}")
             attempt.emit(PartFinished(part.id, time.monotonic() - began))

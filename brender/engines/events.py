@@ -73,7 +73,7 @@ class Ended:
     cause: Cause = Cause.OTHER
     """Why it failed, as the accounts count it."""
     elsewhere: bool = False
-    """Another worker is to try again, and this one keeps off the job."""
+    """Another worker is to try again, and this one keeps off the job. ``permanent`` then speaks of this worker alone."""
 
 
 AttemptEvent = Progressed | Cautioned | PartFinished | Pictured | Ended

@@ -20,6 +20,8 @@ import msgspec
 
 from brender.engines.attempt import Attempt, AttemptFailed, Courier
 from brender.engines.boot import is_this_boot, this_boot
+from brender.engines.directories import Directory
+from brender.engines.disk_space import FORBIDDEN, NO_ANSWER, NO_ROOM
 from brender.engines.events import AttemptEvent, PartFinished, Progressed
 from brender.jobs.film import frames_of_film
 from brender.jobs.pieces import is_piece, piece_name
@@ -271,6 +273,22 @@ def check_there(file: Path, attempt: Attempt) -> None:
     another may have its folder mounted, or have heard of a new file sooner."""
     if not file.exists():
         raise AttemptFailed(said_of_gone(file, attempt.order.job), cause=Cause.FILES, follows=Follows.ELSEWHERE)
+
+
+def make_output_folder(attempt: Attempt) -> Path:
+    """Make the output folder of *attempt*'s job where it is not there, and return it. Raises `AttemptFailed`: another worker may
+    have mounted what it lies on, or may write there; `OSError` where its drive is full or does not answer."""
+    folder = Path(attempt.order.output)
+    root, relative = attempt.output
+    try:
+        with Directory.open(root, relative, make=True):
+            return folder
+    except OSError as error:
+        if error.errno in NO_ROOM | NO_ANSWER:
+            raise
+        forbidden = error.errno in FORBIDDEN
+        what = f"The output folder {folder} cannot be {'used' if forbidden else 'made'}: {error.strerror}"
+        raise AttemptFailed(what, permanent=True, forbidden=forbidden, cause=Cause.FOLDER, follows=Follows.ELSEWHERE) from error
 
 
 def said_of_gone(file: Path, job: str) -> str:

@@ -27,6 +27,7 @@ from brender.engines.process import Supervised
 from brender.engines.progress import FILMING, LOADING, RENDERING, FrameProgress, read_progress, read_status
 from brender.model.addon import ENABLING
 from brender.model.causes import Cause
+from brender.model.failure_patterns import Follows
 from brender.model.nodes import Blender
 from brender.system.removal import remove_tree
 
@@ -360,6 +361,7 @@ class Session:
         return AttemptFailed(
             f"{self._blender.label} ended{hint} in the middle of the work: {ending}. The end of the log says more",
             out_of_memory=self.process.ran_out_of_memory,
+            follows=Follows.ELSEWHERE if self.process.error else None,  # another worker has its own Blender and limits
         )
 
 

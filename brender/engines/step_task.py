@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from brender.engines.attempt import Attempt, AttemptFailed
-from brender.engines.directories import Directory
 from brender.engines.environment import clean_environment, reserved_cores
 from brender.engines.events import PartFinished, Progressed
+from brender.engines.failed_program import program_failed
+from brender.engines.job_files import make_output_folder
 from brender.engines.linewatch import LineWatch
 from brender.jobs.placeholders import fill_words, filled
 from brender.jobs.steps import FILE_MARK, WORK, BroughtFile, Environment, Step, Steps
@@ -42,7 +43,8 @@ class StepTask:
         steps = {part.layer for part in parts}
         if len(steps) != 1 or (step := self._steps.by_name.get(parts[0].layer)) is None:
             raise AttemptFailed(f"The job has no step {parts[0].layer!r}", permanent=True)
-        self._make_output()
+        if self._attempt.order.output:
+            make_output_folder(self._attempt)
         work = self._attempt.folder / WORK
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
@@ -58,18 +60,6 @@ class StepTask:
             for environment in reversed(entered):
                 if environment.exit and not self._attempt.stopping:
                     self._leave(environment, parts[0], work)
-
-    def _make_output(self) -> None:
-        """Make the job's output folder, if it has one. Raises `AttemptFailed`."""
-        folder = self._attempt.order.output
-        if not folder:
-            return
-        root, relative = self._attempt.output
-        try:
-            with Directory.open(root, relative, make=True):
-                pass
-        except OSError as error:
-            raise AttemptFailed(f"The output folder {folder} cannot be made: {error.strerror}") from error
 
     def _enter(self, environment: Environment, part: PartGrant, work: Path) -> None:
         values = self._values({}, environment.files, part.frame, work)
@@ -133,8 +123,7 @@ class StepTask:
         attempt.check()
         failed = next((text for kind, text in told if kind == "fail"), "")
         if process.ending:
-            why = process.error or failed or f"{Path(command[0]).name} failed at {frame}: {process.ending}"
-            raise AttemptFailed(f"{what}: {why}", bool(process.error), process.ran_out_of_memory)
+            raise program_failed(process, failed or f"{Path(command[0]).name} failed at {frame}: {process.ending}", f"{what}: ")
         attempt.check_output(what)
         return told
 

@@ -90,7 +90,8 @@ class Completed(End, frozen=True, kw_only=True):
 
 
 class Failed(End, frozen=True, kw_only=True):
-    """``permanent``: the same again would fail the same way, so nobody should try. ``out_of_memory``: the machine had none left,
+    """``permanent``: the same again would fail the same way, so nobody should try, or, where ``elsewhere`` is set too, nobody on
+    this worker. ``out_of_memory``: the machine had none left,
     and its system killed it."""
 
     reason: Text

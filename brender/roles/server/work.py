@@ -44,6 +44,7 @@ from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit, Jobs
+from brender.roles.server.kept_off import KeptOff
 from brender.roles.server.strays import adopt
 
 NEVER_CAME = "never came"
@@ -63,6 +64,7 @@ class Work:
         self.jobs = jobs
         self.dispatch = dispatch
         self.emit = emit
+        self._kept_off = KeptOff(farm, policy, activity, dispatch)
 
     def reports(self, manager: str, worker_id: str, reports: Sequence[AnyReport], now: Now) -> None:
         """Take *reports* of *worker_id* and acknowledge them, those of attempts that are no longer known too."""
@@ -191,7 +193,7 @@ class Work:
                 self._failed(report, attempt, job, now)
             case Stopped():
                 if report.put_off:
-                    self._put_off(attempt, job, report.reason, now)
+                    self._kept_off.put_off(attempt, job, report.reason, now)
                 else:
                     self._gave_back(attempt, attempt.canceling != "", now)
                 self._finish(attempt, Outcome.CANCELED, report.reason or attempt.canceling, now)
@@ -353,21 +355,23 @@ class Work:
             return
         if report.forbidden and job.completed_parts > job.kept_parts:
             # Its frames went there before: the right was taken away, and may come back.
-            self._put_off(attempt, job, report.reason, now)
+            self._kept_off.put_off(attempt, job, report.reason, now)
             self._finish(attempt, Outcome.CANCELED, report.reason, now, report.seconds)
             self._again(attempt, now)
             return
         self._log_failure(report, attempt, job)
-        if not report.permanent and (task := self._task_of(attempt)) is not None:
+        if (report.elsewhere or not report.permanent) and (task := self._task_of(attempt)) is not None:
             self.farm.streaks.failed(attempt.worker, task.id)
-        self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds, _cause(report))
-        if report.permanent and self._task_of(attempt) and job.status not in ENDED_JOB:
-            self._fail_task(self.farm.tasks[attempt.task], job, report.reason, now)
-            self.jobs.end(job, JobStatus.FAILED, report.reason, now)
-        elif report.elsewhere and self._keep_off(attempt, job, "a failure that another may not have", report.reason, now):
+        is_kept_off = report.elsewhere and self._kept_off.at_once(attempt, job, report.reason, now)
+        self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds, _cause(report), counts=not is_kept_off)
+        if is_kept_off:
             self._again(attempt, now)
+        elif report.permanent and self._task_of(attempt) and job.status not in ENDED_JOB:
+            reason = report.reason + (self._kept_off.said_of_others(job) if report.elsewhere else "")
+            self._fail_task(self.farm.tasks[attempt.task], job, reason, now)
+            self.jobs.end(job, JobStatus.FAILED, reason, now)
         else:
-            self._strike(attempt, job, report.reason, now)
+            self._kept_off.strike(attempt, job, report.reason, now)
             self._retry(attempt, report.reason, now)
 
     def _ran_out_of_memory(self, attempt: AttemptState, job: JobState, report: Failed, now: Now) -> None:
@@ -380,41 +384,6 @@ class Work:
         why = f"{report.reason}. Others ran beside it: it is tried again alone"
         self._finish(attempt, Outcome.LOST, why, now, report.seconds, Cause.MEMORY)
         self._again(attempt, now)
-
-    def _strike(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
-        """A worker that fails a job again and again, and never renders a frame of it between, is kept off it, where another
-        could run it."""
-        job.strikes[attempt.worker] = strikes = job.strikes.get(attempt.worker, 0) + 1
-        if strikes >= self.policy.strikes:
-            self._keep_off(attempt, job, f"{plural(strikes, 'failure')} in a row; the last one", reason, now)
-
-    def _keep_off(self, attempt: AttemptState, job: JobState, after: str, reason: str, now: Now) -> bool:
-        """Keep the worker of *attempt* off *job*, if another could run it; return whether it is kept off now, and was not
-        before. *after*: what led to it, with its *reason*."""
-        worker = self.farm.workers.get(attempt.worker)
-        if worker is None or attempt.worker in job.kept_off or job.status in ENDED_JOB:
-            return False
-        if not self.dispatch.runs_elsewhere(job, worker):
-            return False
-        job.kept_off.add(attempt.worker)
-        self.farm.changed_jobs.add(job.id)
-        fields = {"failures": job.strikes.get(attempt.worker, 1), "reason": reason, "wall": now.wall, "readmitted": None}
-        self.farm.ledger.put("kept_off", (job.id, attempt.worker), fields)
-        text = f"the worker {worker.info.name} is kept off it after {after} said: {reason}"
-        self.activity.note(now, "kept-off", text, job.id, worker=attempt.worker)
-        self.dispatch.recall(worker, now, job.id)
-        return True
-
-    def _put_off(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
-        """Keep the worker of *attempt*, which cannot use the folders of *job* now, off that for a while. It may take others."""
-        if attempt.worker in job.put_off:
-            return  # what it had been given before it said so
-        job.put_off_times[attempt.worker] = times = job.put_off_times.get(attempt.worker, 0) + 1
-        delay = min(self.policy.put_off_most, self.policy.put_off * 2 ** min(times - 1, 10))
-        job.put_off[attempt.worker] = (now.mono + delay, reason)
-        self.farm.changed_jobs.add(job.id)
-        if (worker := self.farm.workers.get(attempt.worker)) is not None:
-            self.dispatch.recall(worker, now, job.id)
 
     def _gave_back(self, attempt: AttemptState, was_asked: bool, now: Now) -> None:
         """A worker that gives work back unasked has its reasons, and will say them: for a moment it gets none."""
@@ -437,8 +406,10 @@ class Work:
         now: Now,
         seconds: float = 0.0,
         cause: Cause = Cause.LOST,
+        counts: bool = True,
     ) -> None:
-        """End *attempt*: it leaves memory. *cause*: why it failed, where it did."""
+        """End *attempt*: it leaves memory. *cause*: why it failed, where it did; *counts*: among the attempts that may stop its
+        job."""
         attempt.end(outcome, reason, now.wall, seconds)
         del self.farm.attempts[attempt.id]
         if worker := self.farm.workers.get(attempt.worker):
@@ -459,7 +430,7 @@ class Work:
         self.farm.usages.settle(attempt.id, took)
         self.farm.totals.machine_seconds += max(0.0, took)
         self.farm.totals.attempts_ended[attempt.outcome] += 1
-        if outcome in (Outcome.COMPLETED, Outcome.FAILED):
+        if counts and outcome in (Outcome.COMPLETED, Outcome.FAILED):
             job.count_attempt(outcome is Outcome.FAILED, self.policy.failure_window)
         if not job.live and job.completed_parts == job.kept_parts:
             job.unpin()  # nothing of it is rendered yet that others would have to match

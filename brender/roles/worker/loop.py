@@ -462,7 +462,7 @@ class Worker:
         refusals = (forbidden(self.core.info, each, order.trusted, bool(order.addons), site_addons) for each in programs)
         if why := next(filter(None, refusals), None):
             # The server knows and would not ask; any other sender is not obeyed.
-            self._hear_soon(grant, Ended(0.0, why.said_of(1, [self._setup.name]), permanent=True))
+            self._hear_soon(grant, Ended(0.0, why.said_of(1, [self._setup.name]), permanent=True, elsewhere=True))
             return
         if self._traces is not None:
             self._traces.begun(grant)

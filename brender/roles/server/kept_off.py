@@ -1,0 +1,69 @@
+"""Workers that do without a job: kept off it for what they failed, or put off for a while for what they cannot use now."""
+
+from brender.farm.farm import Farm
+from brender.farm.jobs import JobState
+from brender.farm.tasks import AttemptState
+from brender.model.status import ENDED_JOB
+from brender.model.text import plural, short_id, some_of
+from brender.roles.effects import Now
+from brender.roles.policy import Policy
+from brender.roles.server.activity import ActivityLog
+from brender.roles.server.dispatch import Dispatch
+
+
+class KeptOff:
+    """Keeps workers off jobs. Works on *farm*."""
+
+    def __init__(self, farm: Farm, policy: Policy, activity: ActivityLog, dispatch: Dispatch) -> None:
+        self._farm = farm
+        self._policy = policy
+        self._activity = activity
+        self._dispatch = dispatch
+
+    def strike(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
+        """Count a failure of *attempt*. A worker that fails *job* again and again, and never renders a frame of it between, is
+        kept off it, where another could run it."""
+        job.strikes[attempt.worker] = strikes = job.strikes.get(attempt.worker, 0) + 1
+        if strikes >= self._policy.strikes:
+            self._keep_off(attempt, job, f"{plural(strikes, 'failure')} in a row; the last one", reason, now)
+
+    def at_once(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> bool:
+        """Keep the worker of *attempt* off *job* for one failure, if another could run that; return whether it is kept off."""
+        return self._keep_off(attempt, job, "a failure that another may not have", reason, now)
+
+    def said_of_others(self, job: JobState) -> str:
+        """Return what to add to the reason for which *job* ends because its last worker has failed it: which workers are kept off
+        it for such a failure, and how they try again; "" where none is."""
+        off = sorted(worker.info.name for each in job.kept_off if (worker := self._farm.workers.get(each)) is not None)
+        if not off:
+            return ""
+        kept, id = f"{some_of(off)} {'is' if len(off) == 1 else 'are'} kept off it", short_id(job.id)
+        return f". No other worker could run it: {kept}. `brender readmit {id}` and `brender requeue {id}` let all try again"
+
+    def put_off(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
+        """Keep the worker of *attempt*, which cannot use the folders of *job* now, off that for a while. It may take others."""
+        if attempt.worker in job.put_off:
+            return  # what it had been given before it said so
+        job.put_off_times[attempt.worker] = times = job.put_off_times.get(attempt.worker, 0) + 1
+        delay = min(self._policy.put_off_most, self._policy.put_off * 2 ** min(times - 1, 10))
+        job.put_off[attempt.worker] = (now.mono + delay, reason)
+        self._farm.changed_jobs.add(job.id)
+        if (worker := self._farm.workers.get(attempt.worker)) is not None:
+            self._dispatch.recall(worker, now, job.id)
+
+    def _keep_off(self, attempt: AttemptState, job: JobState, after: str, reason: str, now: Now) -> bool:
+        """Keep the worker of *attempt* off *job*, if another could run it; return whether it is kept off now. *after*: what led
+        to it, with its *reason*."""
+        worker = self._farm.workers.get(attempt.worker)
+        if worker is None or job.status in ENDED_JOB or not self._dispatch.runs_elsewhere(job, worker):
+            return False
+        if attempt.worker in job.kept_off:
+            return True  # it had been given this one before
+        job.kept_off.add(attempt.worker)
+        self._farm.changed_jobs.add(job.id)
+        fields = {"failures": job.strikes.get(attempt.worker, 1), "reason": reason, "wall": now.wall, "readmitted": None}
+        self._farm.ledger.put("kept_off", (job.id, attempt.worker), fields)
+        text = f"the worker {worker.info.name} is kept off it after {after} said: {reason}"
+        self._activity.note(now, "kept-off", text, job.id, worker=attempt.worker)
+        self._dispatch.recall(worker, now, job.id)
+        return True
