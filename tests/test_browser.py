@@ -425,7 +425,7 @@ def test_every_page_says_within_5_seconds_that_the_server_is_silent_and_that_it_
     with client(None, farm.folder.root) as connection:
         (other,) = (each["id"] for each in connection.ask("workers") if each["name"] == "worker-2")
         connection.act("schedule", other, value="mon-sun 00:00-23:59")
-        page.get_by_role("button", name="worker-2: disabled. Say why").press("Enter")
+        page.get_by_role("button", name="worker-2: paused. Say why").press("Enter")
         expect(page.locator(".lane-why")).to_have_text("it sleeps until 23:59")
         connection.act("schedule", other, value="")
         expect(page.locator(".lane").filter(has_text="worker-2").locator("button")).to_have_text("idle")

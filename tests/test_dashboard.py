@@ -184,20 +184,20 @@ def test_the_overview_names_what_needs_somebody(web: Browser, folder: DataFolder
         [
             update("job", OTHER, {"finished": 4e9}),
             update("job", JOB_ID, {"status": "queued", "reason": "No worker is connected", "warnings": [accepted, missing]}),
-            update("worker", "w", {"status": "paused", "reason": "No room on the disk"}),
+            update("worker", "w", {"status": "error", "reason": "No room on the disk"}),
         ]
     )
     writer.database.close()
     told = web.get(f"{API}/overview").json
     whys = {(each["kind"], each["why"]) for each in told["attention"]}
     assert {("job", "it broke"), ("job", "No worker is connected"), ("worker", "No room on the disk")} <= whys
-    assert ("job", missing) in whys and told["workers"] == {"paused": 1}
+    assert ("job", missing) in whys and told["workers"] == {"error": 1}
     assert not any("/known.png" in why for _, why in whys), "it was accepted when the job was submitted"
 
 
 def test_nobody_is_told_to_do_what_they_may_not(app: Flask, folder: DataFolder) -> None:
     writer = Writer(open_for_writing(str(folder.database)))
-    ill = update("worker", "w", {"status": "paused", "reason": "No room on the disk"})
+    ill = update("worker", "w", {"status": "error", "reason": "No room on the disk"})
     writer.commit([update("job", OTHER, {"finished": 4e9}), update("job", JOB_ID, {"status": "failed", "finished": 4e9}), ill])
     writer.database.close()
     needs = {
@@ -217,7 +217,7 @@ def test_an_admin_is_told_that_the_record_could_not_be_backed_up_and_nobody_else
 def test_what_passes_by_itself_needs_nobody(web: Browser, folder: DataFolder) -> None:
     writer = Writer(open_for_writing(str(folder.database)))
     busy = "Both workers that can run it are busy, rendering benchmark"
-    asleep = {"status": "disabled", "reason": "it sleeps until 18:00"}
+    asleep = {"status": "paused", "reason": "it sleeps until 18:00"}
     writer.commit(
         [
             update("job", JOB_ID, {"status": "queued", "reason": busy}),

@@ -79,7 +79,7 @@ def test_of_an_older_server_nothing_is_expected_where_nobody_is_there() -> None:
 
 def test_a_worker_that_sleeps_and_one_that_left_need_nobody_and_one_that_was_lost_does() -> None:
     heard = farm()
-    heard.take(event("worker", W2, status="disabled", reason="it sleeps until 20:00"), 10.0)
+    heard.take(event("worker", W2, status="paused", reason="it sleeps until 20:00"), 10.0)
     assert heard.status(heard.nodes[W2], 10.0) == "asleep"
     for reason, first in (("the worker was stopped", W1), ("was not heard for a whole lease", W2)):
         heard.take(event("worker", W2, status="offline", reason=reason), 10.0)

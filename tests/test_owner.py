@@ -36,7 +36,7 @@ def stands(world: World) -> tuple[str, str]:
 
 def test_what_runs_is_finished_and_nothing_new_begun_until_the_owner_is_done(world: World) -> None:
     step_back(world, REASON, at_once=False)
-    assert stands(world) == ("disabled", REASON)
+    assert stands(world) == ("paused", REASON)
     world.finish("one")
     world.run(5.0)
     assert world.workers["one"].running is None

@@ -67,6 +67,8 @@ def test_a_machine_that_is_idle_for_long_is_put_to_sleep_and_shown_as_asleep() -
     world = farm()
     world.run(50, 1.0)
     assert commands(world) == []
+    world.run(15, 1.0)
+    assert shown(world)["status"] == "falling asleep"
     world = asleep()
     row = shown(world)
     assert (

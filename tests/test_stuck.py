@@ -5,10 +5,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from brender.api.standing import standing, worker_standing
+from brender.api.standing import standing, worker_standing, worker_status
 from brender.engines.stats import StatsReader
 from brender.model.nodes import Stats
-from brender.model.stuck import is_stuck
+from brender.model.stuck import STUCK, is_stuck
 from brender.store.farm_page import attention
 from tests.world import World, animation
 
@@ -62,7 +62,7 @@ def test_a_stuck_task_is_shown_on_its_job_its_worker_and_where_somebody_is_neede
     assert at["name"] == "w" and at["frame"] == 2 and "frame 2 of shot" in at["reason"] and "50 seconds" in at["reason"]
     assert at["reason"] in standing(record)
     (row,) = world.ask("workers")
-    assert row["status"] == "busy" and at["reason"] in worker_standing(row)
+    assert row["status"] == "busy" and at["reason"] in worker_standing(row) and worker_status(row) == STUCK
     needs = attention(world.record, 1_700_000_000.0 + world.now)
     assert [(need["kind"], need["id"]) for need in needs] == [("job", job)]
 

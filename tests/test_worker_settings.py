@@ -81,7 +81,7 @@ def test_a_worker_takes_nothing_while_it_sleeps_and_says_until_when() -> None:
     job = world.submit(animation("1"))["id"]
     world.run(3.0)
     (row,) = world.ask("workers")
-    assert (row["status"], row["reason"]) == ("disabled", f"it sleeps until {end}") and world.status(job) == "queued"
+    assert (row["status"], row["reason"]) == ("paused", f"it sleeps until {end}") and world.status(job) == "queued"
     world.act_on_node("schedule", "w", "")
     world.run(1.0)
     world.finish_everything()
@@ -135,7 +135,7 @@ def test_a_worker_that_is_given_back_takes_nothing_new_until_that_time_and_then_
     world.act_on_node("give-back", "w", "2")
     world.run(1.0)
     (row,) = [each for each in world.ask("workers") if each["name"] == "w"]
-    assert row["status"] == "disabled" and row["reason"].startswith(f"{OWNERS_USE} until ") and row["paused_until"]
+    assert row["status"] == "paused" and row["reason"].startswith(f"{OWNERS_USE} until ") and row["paused_until"]
     world.start_server()
     world.run(16.0, 1.0)
     assert world.server.farm.paused.keys() == {row["id"]}

@@ -58,6 +58,12 @@ def standing(record: Mapping[str, Any]) -> str:
     return waits + gave_way
 
 
+def worker_status(row: Mapping[str, Any]) -> str:
+    """Return the status of the worker of *row* in a word or two, as lists show it: also that its task seems stuck."""
+    is_stuck = row["status"] == "busy" and row["reason"].startswith(STUCK)
+    return STUCK if is_stuck else str(row["status"])
+
+
 def worker_standing(row: Mapping[str, Any]) -> str:
     """Return how the worker of *row* stands, where that is not for the scheduler to say; else ""."""
     name = short_name(row["name"])
@@ -70,7 +76,7 @@ def worker_standing(row: Mapping[str, Any]) -> str:
         return f"The worker {name} is not there: {row['reason']}. {again}"
     if row["status"] == "error":
         return f"The worker {name} cannot render: {row['reason']}"
-    if row["status"] == "busy" and row["reason"].startswith(STUCK):
+    if worker_status(row) == STUCK:
         return f"The worker {name} {row['reason']}"
     if row["job"] and row["frame"] is not None:
         return f"The worker {name} renders frame {row['frame']} of {row['job_name'] or short_id(row['job'])}"

@@ -7,7 +7,7 @@ import click
 
 from brender.api.connection import asked
 from brender.api.place import user
-from brender.api.standing import one_node
+from brender.api.standing import one_node, worker_status
 from brender.commands.completion import complete_job, complete_node, complete_worker
 from brender.commands.config import Configured
 from brender.commands.options import client, common, json_option, server_option
@@ -55,7 +55,7 @@ def workers(data: Path, config: Path | None, verbose: bool, server: str | None, 
         [
             (
                 row["name"],
-                row["status"],
+                worker_status(row),
                 row["job_name"],
                 "" if row["frame"] is None else row["frame"],
                 f"{row['stats']['cpu_percent']:.0f} %" if row["stats"] else "",

@@ -49,7 +49,8 @@ JOB_COLUMNS = (
     Column("REASON", 24, rank=7, grows=True),
 )
 
-_RANKS = {"error": 0, "silent": 1, "draining": 4, "busy": 5, "idle": 6, "unknown": 7, "disabled": 8, "asleep": 9, "offline": 10}
+_RANKS = {"error": 0, "silent": 1, "draining": 4, "busy": 5, "idle": 6, "unknown": 7, "disabled": 8, "paused": 8}
+_RANKS |= {"falling asleep": 9, "asleep": 9, "offline": 10}
 #: Words of the reason for which a worker that is away left without being asked to.
 _LOST = ("not heard", "was lost", "not admitted", "connection")
 
@@ -151,7 +152,10 @@ def worker_cells(heard: Heard, node: Node, now: float) -> list[Cell]:
             clock(now - node.heard_at) if node.has_beaten and status != "offline" else "", "bad" if status == "silent" else "dim"
         ),
         Cell(heard.node_name(str(fields.get("manager") or "")), meaning),
-        Cell(reason_of(heard, node, now), "dim" if status in ("offline", "disabled", "asleep") else "warn"),
+        Cell(
+            reason_of(heard, node, now),
+            "dim" if status in ("offline", "disabled", "paused", "falling asleep", "asleep") else "warn",
+        ),
     ]
 
 

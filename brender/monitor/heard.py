@@ -336,7 +336,7 @@ class Heard:
         # (Of many events one is looked at: a heartbeat may be among the others.)
         if self._heard_at - node.heard_at > SILENT_SECONDS * self._heartbeats_of:
             return "silent"
-        if status == "disabled" and str(node.fields.get("reason", "")).startswith("it sleeps"):
+        if status in ("paused", "disabled") and str(node.fields.get("reason", "")).startswith("it sleeps"):
             return "asleep"
         return status or "unknown"
 

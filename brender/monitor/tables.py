@@ -33,6 +33,7 @@ MEANINGS: dict[str, Meaning] = {
     "canceled": "dim",
     "offline": "dim",
     "asleep": "dim",
+    "falling asleep": "dim",
     "disabled": "dim",
     "unknown": "dim",
     "warning": "warn",

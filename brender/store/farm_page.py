@@ -215,8 +215,14 @@ def attention(record: Record, wall: float, reach: Reach = Reach()) -> list[dict[
         (first, *more) = [text for text in row.warnings if MISSING_AT_WORKER in text] or [""]
         job_needs(row.id, row.name, row.user, first + (f", and {len(more)} more" if more else ""))
     for kind, table in (("worker", worker), ("manager", manager)) if reach.nodes else ():
-        # Who sleeps by its schedule, or leaves when it was asked to, needs nobody.
-        well = ("offline", "disabled", "draining")
+        # One that pauses for its owner, sleeps, or leaves when it was asked to, needs nobody.
+        well = (
+            WorkerStatus.OFFLINE,
+            WorkerStatus.DISABLED,
+            WorkerStatus.DRAINING,
+            WorkerStatus.PAUSED,
+            WorkerStatus.FALLING_ASLEEP,
+        )
         ill = table.select().where(table.status.not_in(well) & (table.reason != "") & (table.wanted == ""))
         ill = ill.where(~table.reason.startswith(STUCK))  # (said of its job)
         for row in ill.limit(_ATTENTION_SHOWN):

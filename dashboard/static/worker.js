@@ -5,7 +5,7 @@
   farm.watch(["worker"], async () => {
     const worker = await farm.ask(`/workers/${id}`);
     const status = farm.standing(worker.status);
-    byId("status").className = `badge ${status}`;
+    byId("status").className = `badge ${status.replace(" ", "-")}`;
     byId("status").textContent = status;
     byId("reason").replaceChildren(farm.explained(worker.reason));
     byId("reason").className = worker.status === "busy" && worker.reason ? "attn" : "small text-body-secondary";

@@ -24,7 +24,7 @@
   const name = (row) => {
     const made = farm.element("div", "job-name"), link = farm.link(`/workers/${row.id}`, "", "fw-semibold text-decoration-none");
     link.append(farm.element("bdi", "", row.name));
-    made.append(link, farm.element("span", `badge phone-only ${farm.standing(row.status)}`, farm.standing(row.status)));
+    made.append(link, farm.element("span", `badge phone-only ${farm.standing(row.status).replace(" ", "-")}`, farm.standing(row.status)));
     if (tags(row)) made.append(farm.element("small", "whose", tags(row)));
     if (row.pool) made.append(farm.element("small", "whose", `pool ${row.pool}`));
     if (row.note) made.append(farm.element("small", "whose", row.note));

@@ -28,6 +28,7 @@ from brender.model.hooks import EVENTS
 from brender.model.keys import KeyRole, Principal
 from brender.model.log_events import ON_PURPOSE, why_gone
 from brender.model.nodes import OWNERS_USE, Standing, Stats
+from brender.model.power import Phase
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
 from brender.model.stuck import is_stuck, stuck_in_words
 from brender.model.text import harmless, plural, short_id
@@ -435,13 +436,14 @@ class Nodes:
         if (why := self.farm.streaks.drained.get(worker.info.id)) is not None:
             return WorkerStatus.ERROR, why
         if (sleeper := self.farm.sleepers.get(worker.info.id)) is not None:
-            return WorkerStatus.DISABLED, reason_of(sleeper)
+            is_waking = sleeper.phase is Phase.WAKING
+            return WorkerStatus.PAUSED if is_waking else WorkerStatus.FALLING_ASLEEP, reason_of(sleeper)
         if (until := self.farm.asleep.get(worker.info.id)) is not None:
             is_given_back = worker.info.id in self.farm.paused
-            return WorkerStatus.DISABLED, f"{OWNERS_USE} until {until}" if is_given_back else f"it sleeps until {until}"
+            return WorkerStatus.PAUSED, f"{OWNERS_USE} until {until}" if is_given_back else f"it sleeps until {until}"
         if worker.standing is Standing.PAUSED:
             is_well = worker.reason.startswith(OWNERS_USE)
-            return WorkerStatus.DISABLED if is_well else WorkerStatus.ERROR, worker.reason
+            return WorkerStatus.PAUSED if is_well else WorkerStatus.ERROR, worker.reason
         if worker.sleepless and not worker.reason:
             return (WorkerStatus.BUSY if worker.attempts else WorkerStatus.IDLE), worker.stuck or worker.sleepless
         if worker.stuck:
