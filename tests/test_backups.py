@@ -338,6 +338,7 @@ def test_the_command_asks_for_a_backup_or_for_the_record_as_it_is(data: DataFold
 
 _NODES = {f"managers/south/{name}": f"the manager's {name}" for name in ("node", "membership.json", "key")}
 _FILES = _NODES | {"keys/server": "secret", "blobs/ab/abcd": "scene", "frames/j/1.png": "frame", "logs/j/a.log": "log"}
+_FILES |= {"job_types/own.py": "a job type of the farm's own"}
 
 
 # --- archives ---------------------------------------------------------------------------------------------------------------
@@ -350,7 +351,7 @@ def archive(data: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (data.root / name).parent.mkdir(parents=True, exist_ok=True)
         (data.root / name).write_text(text)
     said = command(capsys, "backup", tmp_path / "all.tar", "--with", "all", "--data", data.root)
-    assert said.code == 0 and "it holds the record, keys, blobs, frames, logs" in said.out
+    assert said.code == 0 and "it holds the record, keys, blobs, frames, logs, job-types" in said.out
     assert (tmp_path / "all.tar").stat().st_mode & 0o77 == 0
     return tmp_path / "all.tar"
 
@@ -360,7 +361,7 @@ def test_an_archive_brings_a_whole_farm_back(
 ) -> None:
     shutil.rmtree(data.root)
     said = command(capsys, "restore", archive, "--data", data.root)
-    assert said.code == 0 and "3 files added" in said.out
+    assert said.code == 0 and "4 files added" in said.out
     assert {name: (data.root / name).read_text() for name in _FILES} == _FILES and _projects(data.database) == {"shown"}
     assert not (data.root / "restoring").exists()
 

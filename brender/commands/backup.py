@@ -40,8 +40,8 @@ _database = click.option("--database", envvar="BRENDER_DATABASE", help="The serv
     "what",
     type=click.Choice([*CONTENTS, "all"]),
     multiple=True,
-    help="Save these too, in one archive: the farm's keys, the files that clients sent, frames in the data folder, logs. May be "
-    "given several times.",
+    help="Save these too, in one archive: the farm's keys, the files that clients sent, frames in the data folder, logs, its "
+    "own job types. May be given several times.",
 )
 @click.argument("target", required=False, type=NamedPath(dir_okay=False))
 def backup(
@@ -75,8 +75,8 @@ def backup(
 def restore(data: Path, config: Path | None, verbose: bool, database: str | None, as_it_is: bool, backup: Path | None) -> None:
     """Put BACKUP, which `brender backup` or the server made, in the place of the server's record.
 
-    The server must not run. What was there is kept. From an archive (`brender backup --with`) come also the keys, blobs, frames
-    and logs that it holds; such files that are there already stay as they are.
+    The server must not run. What was there is kept. From an archive (`brender backup --with`) come also the keys, blobs, frames,
+    logs and job types that it holds; such files that are there already stay as they are.
     """
     if (backup is None) != as_it_is:
         raise BadInput("Name the backup to restore, or say --as-it-is to go on with the record that is there; not both")

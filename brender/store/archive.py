@@ -1,4 +1,5 @@
-"""Everything of a farm in one file: its record, and on request its keys, the files that clients sent, its frames, logs.
+"""Everything of a farm in one file: its record, and on request its keys, the files that clients sent, its frames, logs,
+and its own job types.
 
 An archive is a tar file. Its first member is the record, as `brender.store.backup` copies it; its last is a list of all others
 with their sizes and SHA-256, by which an archive that is cut off, or was changed, is recognized.
@@ -23,7 +24,13 @@ from brender.store.datafolder import DataFolder
 from brender.system import private_files
 
 #: What an archive may hold beside the record, and the folders of the data folder that each is in.
-CONTENTS = {"keys": ("keys",), "blobs": ("blobs",), "frames": ("frames", "incoming"), "logs": ("logs", "thumbnails")}
+CONTENTS = {
+    "keys": ("keys",),
+    "blobs": ("blobs",),
+    "frames": ("frames", "incoming"),
+    "logs": ("logs", "thumbnails"),
+    "job-types": ("job_types",),
+}
 #: The keys also have those of the managers and workers of this data folder, which the workers that joined know the managers by:
 #: in each of their folders, who it is, its key, and the farm that it joined.
 _NODES, _NODE_FILES = ("managers", "workers"), ("node", "membership.json", "key")
@@ -111,8 +118,8 @@ def unpack_archive(archive: Path, folder: Path) -> None:
 
 
 def lay_in(unpacked: Path, folder: DataFolder) -> int:
-    """Put the blobs, frames and logs in *unpacked* into *folder*, where a file that is there stays as it is; return how many were
-    added. May be done again where it was cut off. Raises `OSError`."""
+    """Put the blobs, frames, logs and job types in *unpacked* into *folder*, where a file that is there stays as it is; return
+    how many were added. May be done again where it was cut off. Raises `OSError`."""
     added = 0
     for name in (each for contents in CONTENTS.values() for each in contents if each != "keys"):
         for path in sorted((unpacked / name).rglob("*")):
