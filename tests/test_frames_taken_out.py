@@ -80,13 +80,17 @@ def test_frames_are_added_in_any_order_and_after_a_task_that_is_not_full(world: 
     check_completed(world, job, list(range(1, 9)))
 
 
-def test_a_task_of_several_frames_is_cut_and_what_it_renders_goes_on(world: World) -> None:
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_task_of_several_frames_is_cut_and_what_it_renders_goes_on(world: World, restart: bool) -> None:
     job = world.submit(animation("1-8", chunk=4))["id"]
     world.run(2.0)
     before = world.workers["one"].running
     assert world.finish_part("one") == 1
     edit(world, job, settings={"frames": "1-3"})
     assert world.workers["one"].running is before, "frame 2 is still of the job"
+    if restart:
+        world.start_server()
+        world.run(5.0)
     world.finish_part("one")
     world.finish_part("one")
     world.run(1.0)

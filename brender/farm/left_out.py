@@ -77,5 +77,6 @@ def cut_task(farm: Farm, job: JobState, task: TaskState, kept: Ranges) -> None:
 
 
 def has_only_such(attempt: AttemptState, task: TaskState) -> bool:
-    """Return whether all that *attempt* at *task* still has to do was taken out of the job, and the task is done."""
-    return task.is_done and not (attempt.parts or set()) <= {part.id for part in task.parts}
+    """Return whether all that *attempt* at *task* still has to do was taken out of the job, and the task is done. A server that
+    restarted does not know what it has to do: then the task alone tells, and it may be stopped just before it ends."""
+    return task.is_done and (attempt.parts is None or not attempt.parts <= {part.id for part in task.parts})
