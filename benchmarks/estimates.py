@@ -15,7 +15,8 @@ from statistics import median
 
 from benchmarks.report import arguments, report
 from brender.farm.jobs import FORESEEN_AT
-from brender.scheduling.forecast import Lane, Work, forecast
+from brender.scheduling.forecast import Work, forecast
+from brender.scheduling.forecast_lanes import Lane
 from brender.scheduling.pace import Begun, Measured, Pace, still_takes
 
 _ALL = frozenset({0})
@@ -91,7 +92,9 @@ def _night(chance: random.Random, workers: int, jobs: int, later: int) -> list[_
             seconds, spread, parts = (of_job.expected, of_job.spread, of_job.parts) if of_job else (60.0, 0.0, 1)
             works.append(Work(job.name, job.priority, job.order, len(job.frames) - job.next, seconds, _ALL, spread, parts))
         plain = about.seconds / about.done * (len(about.frames) - about.done) / max(1, about.at_work)
-        about.said.append((now, forecast(lanes, works)[about.name].seconds, plain))
+        told = forecast(lanes, works)[about.name].seconds
+        assert told is not None, "such a farm is looked at to its end"
+        about.said.append((now, told, plain))
 
     for worker in range(workers):
         take(worker, 0.0)

@@ -185,6 +185,10 @@ def test_a_job_is_paused_canceled_and_deleted_from_its_page(page: Page, module_f
         sign_in(page, module_farm)
         page.goto(f"{module_farm.dashboard_url}jobs/{job}")
         expect(page.locator("#status")).to_have_text("rendering", timeout=20_000)
+        expect(page.locator("#left")).to_have_text(re.compile(r"^About (\d+ min)? ?(\d+ s)? left$"), timeout=20_000)
+        expect(page.locator("#until")).to_have_text(re.compile(r"^done about (tomorrow )?\d\d:\d\d$"))
+        beyond = "farm.expected({ eta_seconds: null, eta_least: 3600, eta_precision: null })"
+        assert page.evaluate(beyond).startswith("not before "), "where the forecast ends early"
         page.get_by_role("button", name="Pause").click()
         expect(page.locator("#status")).to_have_text("paused")
         page.get_by_role("button", name="More actions").click()

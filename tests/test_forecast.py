@@ -3,10 +3,12 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brender.scheduling.forecast import Lane, Work, forecast
+from brender.model.prospect import Expected
+from brender.scheduling.forecast import Work, forecast
+from brender.scheduling.forecast_lanes import Lane
 from brender.scheduling.pace import Measured, Pace
 
 _ALL = frozenset({0})
@@ -56,6 +58,7 @@ def test_what_a_worker_renders_already_counts_with_its_job() -> None:
 def test_the_less_is_known_of_a_job_the_wider_its_bounds_are() -> None:
     little, much = (forecast(_lanes(10), [_work("a", spread=0.5, known=known)])["a"] for known in (1, 400))
     assert little.seconds == much.seconds
+    assert little.most and much.seconds and much.most
     assert little.least < much.least < much.seconds < much.most < little.most
 
 
@@ -82,6 +85,96 @@ def test_each_job_that_somebody_can_run_is_done_and_never_sooner_than_all_its_wo
         assert (work.job in found) is (able > 0)
         if able:
             assert found[work.job].seconds >= 0.999 * work.tasks * work.seconds / able
+
+
+def test_tasks_that_reserve_cores_are_done_as_their_machine_has_room_for_them() -> None:
+    lanes = [Lane(0, machine="a", cores=16) for _ in range(8)]
+    assert forecast(lanes, [_work("a", cores=8)])["a"].seconds == pytest.approx(500, rel=0.15)
+    found = forecast(lanes, [_work("a", cores=12, priority=60), _work("b", order=1)])
+    assert found["a"].seconds == 1000, "one at a time"
+    assert found["b"].seconds == pytest.approx(500, rel=0.15), "two slots of two cores beside it"
+    assert forecast(lanes, [_work("a")])["a"].seconds == pytest.approx(130, rel=0.15), "where nothing is reserved, all eight"
+
+
+def test_no_more_tasks_are_out_than_there_are_licences() -> None:
+    nuke = {"gates": (("licence", "nuke"), ("user", "ada"))}
+    works = [_work("a", **nuke), _work("b", order=1, **nuke), _work("c", order=2, seconds=1.0)]
+    found = forecast(_lanes(10), works, {("licence", "nuke"): 4})
+    assert max(found["a"].seconds, found["b"].seconds) == pytest.approx(500, rel=0.15)
+    assert found["c"].seconds < 30, "the others have workers of their own"
+
+
+def test_a_task_that_reserves_more_cores_than_any_one_machine_has_is_expected_at_no_time() -> None:
+    for count in (2, 900):  # (of so many, several are taken together)
+        lanes = [Lane(0, machine=str(at), cores=16) for at in range(count)]
+        assert not forecast(lanes, [_work("a", cores=17)])
+        found = forecast(lanes, [_work("a", tasks=2 * count, cores=12)])
+        assert found["a"].seconds == 20, "one at a time on each machine"
+
+
+def test_a_slot_that_waits_for_cores_takes_them_once_another_of_its_machine_is_done() -> None:
+    lanes = [Lane(0, machine="a", cores=8, job="first", left=30.0), Lane(0, machine="a", cores=8)]
+    works = [_work("first", tasks=0, cores=6), _work("then", tasks=2, cores=4, order=1)]
+    assert forecast(lanes, works)["then"].seconds == 40, "both slots at once, and not before"
+
+
+def test_a_limit_that_one_job_leaves_room_of_serves_another_on_workers_that_wait() -> None:
+    lanes = [Lane(0, job="first", left=30.0), Lane(1)]
+    gates = (("user", "ada"),)
+    works = [_work("first", tasks=0, gates=gates), _work("then", tasks=1, kinds=frozenset({1}), gates=gates)]
+    assert forecast(lanes, works, {gates[0]: 1})["then"].seconds == 40
+
+
+def test_where_the_simulation_ends_early_jobs_are_said_to_take_longer_and_have_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brender.scheduling.forecast._STEPS_MOST", 100)
+    found = forecast(_lanes(3), [_work("now", tasks=60, priority=90), _work("later", tasks=1000, order=1)])
+    assert found["now"].seconds == pytest.approx(200, rel=0.15)
+    assert found["later"] == Expected(None, found["later"].least, None) and 200 < found["later"].least < 3600
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 8), st.integers(1, 32)), min_size=1, max_size=6),
+    st.lists(
+        st.tuples(st.integers(1, 60), st.floats(0.1, 50.0), st.integers(0, 32), st.integers(0, 2), st.booleans()),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(1, 5),
+    st.sampled_from([1, 120]),
+)
+def test_no_job_is_expected_sooner_than_cores_and_licences_allow_and_none_is_left_out_that_fits_a_machine(
+    shapes: list[tuple[int, int]], jobs: list[tuple[int, float, int, int, bool]], licences: int, times: int
+) -> None:
+    machines = shapes * times  # (of many, several are taken together)
+    lanes = [Lane(0, machine=str(at), cores=cores) for at, (slots, cores) in enumerate(machines) for _ in range(slots)]
+    gates = (("licence", "nuke"),)
+    works = [
+        _work(str(at), tasks, seconds, cores=cores, priority=priority, gates=gates if limited else (), order=at)
+        for at, (tasks, seconds, cores, priority, limited) in enumerate(jobs)
+    ]
+    found = forecast(lanes, works, {gates[0]: licences})
+    assert found.keys() == {work.job for work in works if work.cores <= max(cores for _, cores in machines)}
+    for work in works:
+        if work.job in found:
+            room = sum(min(slots, cores // work.cores) if work.cores else slots for slots, cores in machines)
+            at_once = min(room, licences) if work.gates else room
+            assert _ends(found, work) >= 0.999 * work.tasks * work.seconds / at_once
+    those = [work for work in works if work.job in found]
+    limited = [work for work in those if work.gates]
+    assert _last(found, limited) >= 0.999 * sum(work.tasks * work.seconds for work in limited) / licences
+    reserved = sum(work.tasks * work.seconds * work.cores for work in those)
+    assert _last(found, those) >= 0.999 * reserved / sum(cores for _, cores in machines)
+
+
+def _ends(found: dict[str, Expected], work: Work) -> float:
+    """Return when *work* is done at the soonest."""
+    expected = found[work.job]
+    return expected.least if expected.seconds is None else expected.seconds
+
+
+def _last(found: dict[str, Expected], works: list[Work]) -> float:
+    return max((_ends(found, work) for work in works), default=0.0)
 
 
 def test_fast_and_slow_workers_are_told_apart_whatever_they_render() -> None:

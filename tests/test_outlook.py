@@ -5,12 +5,19 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from brender.bus.messages import Manage
+from brender.commands.time_left import time_left
 from brender.farm.jobs import FORESEEN_AT
 from brender.model.job import After
 from brender.model.prospect import Prospect
+from brender.model.sharing import Sharing
+from brender.model.spans import longer_in_words
 from brender.scheduling.pace import Measured, Pace
+from brender.store.farm_page import overview
 from brender.store.outlook import Outlook, expected_of
-from tests.world import World, animation
+from brender.store.questions import job as job_now
+from brender.store.questions import projects
+from tests.world import World, animation, new_id
 
 #: The time of the record when a world begins.
 WALL = 1_700_000_000.0
@@ -47,6 +54,56 @@ def test_a_job_is_expected_by_its_own_frames_and_by_how_fast_each_worker_is() ->
     expected = _prospect(world).jobs[job]
     assert expected.seconds == pytest.approx(left * 10 / 5, rel=0.2)
     assert expected.least < expected.seconds < expected.most
+
+
+def test_a_job_whose_tasks_reserve_cores_is_expected_by_how_many_its_machine_has_room_for() -> None:
+    world = World()
+    for name in ("a", "b", "c"):
+        world.add_worker(name, cores=8)
+    job = world.submit(animation("1-40", chunk=1, sharing=Sharing(cores=4)))["id"]
+    assert sum(stub.running is not None for stub in world.workers.values()) == 2
+    _finish(world, 4)
+    assert _prospect(world).jobs[job].seconds == pytest.approx(_left(world, job) * 10 / 2, rel=0.2)
+
+
+def test_a_job_that_needs_licences_is_expected_by_how_many_there_are() -> None:
+    world = _farm(1.0, 1.0, 1.0)
+    world.request(Manage(id=new_id(), what="set-limit", arguments={"kind": "licence", "name": "nuke", "most": 1}))
+    job = world.submit(animation("1-40", chunk=1, sharing=Sharing(licences=("nuke",))))["id"]
+    _finish(world, 4)
+    assert _prospect(world).jobs[job].seconds == pytest.approx(_left(world, job) * 10, rel=0.2)
+
+
+def test_where_the_forecast_ends_early_a_job_and_its_project_are_said_to_take_longer_and_the_farm_s_end_is_not_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = _farm(1.0)
+    soon = world.submit(animation("1-6", chunk=1, priority=80))["id"]
+    later = world.submit(animation("1-900", chunk=1))["id"]
+    _finish(world, 3)
+    pace = Pace()
+    pace.learn([Measured(later, "w", 10.0)])
+    monkeypatch.setattr("brender.scheduling.forecast._STEPS_MOST", 10)
+    record = replace(world.record, outlook=Outlook(lambda: world.now, lambda: WALL + world.now, pace))
+    row = job_now(record, later)
+    assert row["eta_seconds"] is None and row["eta_least"] > job_now(record, soon)["eta_seconds"] > 0
+    assert row["eta_words"] == longer_in_words(row["eta_least"]) and row["eta_words"] in time_left(row)
+    (project,) = projects(record)
+    assert project["eta_words"] == row["eta_words"] and project["eta_unknown"] == 0
+    told = overview(record, WALL)
+    assert (told["left_seconds"], told["left_words"], told["left_unknown"]) == (None, row["eta_words"], 0)
+
+
+def _finish(world: World, times: int) -> None:
+    """Let all workers finish what they have so many times, in ten seconds a frame."""
+    for _ in range(times):
+        for name in [name for name, stub in world.workers.items() if stub.running is not None]:
+            world.finish(name, seconds=10.0)
+
+
+def _left(world: World, job: str) -> int:
+    record = world.ask("job", id=job)
+    return record["part_count"] - record["completed_parts"]
 
 
 def test_a_job_that_waits_behind_a_more_urgent_one_is_expected_after_it() -> None:

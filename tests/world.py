@@ -139,12 +139,14 @@ class WorkerStub:
         programs: frozenset[str] = frozenset(),
         pool: str = "",
         host: str = "host",
+        cores: int = 0,
     ) -> None:
         info = WorkerInfo(
             id=new_id(),
             incarnation=1,
             name=name,
             host=host,
+            cores=cores,
             mac="00:11:22:33:44:55",
             blenders=blenders,
             tags=tags | tags_of(blenders),
@@ -234,13 +236,14 @@ class World:
         programs: frozenset[str] = frozenset(),
         pool: str = "",
         host: str = "host",
+        cores: int = 0,
     ) -> WorkerStub:
         """*manager*: the name of one, or of several with blanks between."""
         managers = tuple(manager.split())
         for each in managers:
             if each not in self.managers:
                 self.add_manager(each)
-        self.workers[name] = WorkerStub(name, managers, self.policy, blenders, tags, folders, programs, pool, host)
+        self.workers[name] = WorkerStub(name, managers, self.policy, blenders, tags, folders, programs, pool, host, cores)
         self.run(0.2)
         return self.workers[name]
 

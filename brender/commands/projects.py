@@ -11,8 +11,9 @@ from brender.api.options import similar_project
 from brender.commands.completion import complete_job, complete_project
 from brender.commands.config import Configured
 from brender.commands.options import client, common, farm, json_option, server_option
-from brender.commands.output import duration, line, print_json, print_table, say
+from brender.commands.output import line, print_json, print_table, say
 from brender.commands.paging import tell_end
+from brender.commands.time_left import time_left_of_project
 from brender.model.errors import BadInput, Conflict
 from brender.model.paths import PLATFORMS
 from brender.model.text import plural, short_id
@@ -46,7 +47,7 @@ def list_projects(data: Path, config: Path | None, verbose: bool, server: str | 
                 row["name"],
                 row["jobs"],
                 row["unfinished"],
-                duration(row.get("eta_seconds")),
+                time_left_of_project(row),
                 row.get("pool", ""),
                 row["root"],
                 _kept(row),

@@ -1,22 +1,26 @@
 """When open jobs will be done: the queue, simulated as the scheduler will serve it. Pure.
 
 Workers take tasks by priority, then from the job at which the fewest are at work, then from the oldest; several tasks of a job at
-once where there are many, ever fewer towards its end, so that a farm's night is a few thousand steps.
+once where there are many, ever fewer towards its end, so that a farm's night is a few thousand steps. A task that reserves cores
+waits until its machine has them free, and one that has a limit (its job's, user's, project's, or of its licences) until that
+leaves room, as on the farm.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from itertools import groupby
 from math import ceil, sqrt
 
 from brender.model.prospect import Expected
+from brender.scheduling.forecast_lanes import Lane, last_ends, taken_together
+from brender.scheduling.forecast_room import Limits, Machine
+from brender.scheduling.gates import Gate
 
-#: Steps after which nothing more is said of what is not done by then.
-_STEPS_MOST = 20_000
-#: More workers are taken together.
-_LANES_MOST = 400
+#: Steps after which the simulation ends: of what is not done by then is said that it takes longer. (About a second.)
+_STEPS_MOST = 100_000
+#: So many needs, or lanes that wait, take as long to look at as a step.
+_LOOKS_A_STEP = 50
 #: A share of what is left of a job that one worker takes at once: an eighth of its part of it.
 _AT_ONCE = 8
 _MAY_START = -1
@@ -27,24 +31,13 @@ _UNKNOWN = 0.05
 
 
 @dataclass(frozen=True)
-class Lane:
-    """A worker: its kind, its speed, the job that it renders ("" for none) and in how many seconds it is done with that task."""
-
-    kind: int
-    speed: float = 1.0
-    job: str = ""
-    left: float = 0.0
-    width: int = 1
-    """How many workers it stands for."""
-
-
-@dataclass(frozen=True)
 class Work:
     """What is left of an open job.
 
     *tasks* that no worker has begun, each *seconds* of work at the speed 1, spread around that by a share of it (*spread*), as
     far as so many *known* parts tell; *kinds*: the kinds of workers that can take them; *after*: jobs that have to be done
-    before; *delay*: seconds until it may start; *most*: workers that may be at it, 0 for any number.
+    before; *delay*: seconds until it may start; *most*: workers that may be at it, 0 for any number; *cores*: what each task
+    reserves, 0 for nothing; *gates*: what counts its tasks, and may have a limit.
     """
 
     job: str
@@ -58,180 +51,248 @@ class Work:
     after: frozenset[str] = frozenset()
     delay: float = 0.0
     most: int = 0
+    cores: int = 0
+    gates: tuple[Gate, ...] = ()
+
+
+_Need = tuple[tuple[Gate, ...], int]
+"""The limits that count a job's tasks, and the cores that each reserves: a worker may take all tasks of one need, or none."""
 
 
 @dataclass
 class _Job:
     work: Work
     left: int
+    need: _Need
     waits: set[str] = field(default_factory=set)
-    kinds: list[int] = field(default_factory=list)
+    kinds: set[int] = field(default_factory=set)
     at_work: int = 0
-    """Lanes that render it now."""
+    """Workers that render it now."""
     lanes: int = 0
-    """Lanes that may."""
+    """Workers that may."""
     done: float | None = None
     is_open: bool = False
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether one more worker may be at it, as far as that is for the job to say."""
+        return self.is_open and self.left > 0 and not 0 < self.work.most <= self.at_work
 
 
 @dataclass
 class _Queue:
-    """The open jobs that one kind of worker can take, by priority, each as (lanes at work, order, job)."""
+    """The open jobs that one kind of worker can take, by priority and need, each as (workers at it, order, job)."""
 
-    heaps: dict[int, list[tuple[int, int, str]]] = field(default_factory=dict)
+    heaps: dict[int, dict[_Need, list[tuple[int, int, str]]]] = field(default_factory=dict)
     priorities: list[int] = field(default_factory=list)
     valid: dict[str, int] = field(default_factory=dict)
-    """By job, the lanes at work that its entry has: others of it are old."""
+    """By job, the workers at it that its entry has: others of it are old."""
+    looked: int = 0
+    """How many heaps the last search looked at."""
+    cores: set[int] = field(default_factory=set)
+    """What their tasks reserve."""
 
     def put(self, job: _Job) -> None:
         priority, name = job.work.priority, job.work.job
         if priority not in self.heaps:
-            self.heaps[priority] = []
+            self.heaps[priority] = {}
             self.priorities = sorted(self.heaps, reverse=True)
         if self.valid.get(name) != job.at_work:
             self.valid[name] = job.at_work
-            heappush(self.heaps[priority], (job.at_work, job.work.order, name))
+            heaps = self.heaps[priority]
+            self.cores.add(job.need[1])
+            heappush(heaps.setdefault(job.need, []), (job.at_work, job.work.order, name))
 
-    def first(self, jobs: dict[str, _Job]) -> _Job | None:
-        """Take out the job that is next; ``None``: there is none."""
+    def first(self, jobs: dict[str, _Job], full_gates: Set[Gate], machine: Machine | None) -> _Job | None:
+        """Take out the job that is next of those that are not counted by *full_gates*, and that *machine* has room for; ``None``:
+        there is none."""
+        fits = {cores for cores in self.cores if machine.has_room(cores)} if machine is not None else self.cores
+        self.looked = 0
         for priority in self.priorities:
-            heap = self.heaps[priority]
-            full: list[_Job] = []
-            found = None
-            while heap and found is None:
-                at_work, _, name = heappop(heap)
-                if self.valid.get(name) != at_work:
+            heaps, best = self.heaps[priority], None
+            self.looked += len(heaps)
+            for need, heap in heaps.items():
+                # (What is at the top may be old, and what is below it comes later still.)
+                if not heap or (best and best[0] < heap[0]) or need[1] not in fits or not full_gates.isdisjoint(need[0]):
                     continue
+                if self._has_first(heap, jobs) and not (best and best[0] < heap[0]):
+                    best = heap
+            if best:
+                name = heappop(best)[2]
                 del self.valid[name]
-                job = jobs[name]
-                if not job.left:
-                    continue
-                if at_work != job.at_work:
-                    self.put(job)
-                elif job.work.most and job.at_work >= job.work.most:
-                    full.append(job)
-                else:
-                    found = job
-            for job in full:
-                self.put(job)
-            if found is not None:
-                return found
+                return jobs[name]
         return None
 
-
-def forecast(lanes: Sequence[Lane], works: Sequence[Work]) -> dict[str, Expected]:
-    """Return when each of *works* will be done that *lanes* can do, by its job."""
-    return _Simulation(_together(lanes), works).run()
-
-
-def _together(lanes: Sequence[Lane]) -> list[Lane]:
-    """Return *lanes*, or where they are very many, fewer that stand for several of a kind each, which are about as fast."""
-    width = ceil(len(lanes) / _LANES_MOST)
-    if width == 1:
-        return list(lanes)
-    found = []
-    alike = groupby(sorted(lanes, key=lambda lane: (lane.kind, lane.job, lane.speed)), key=lambda lane: (lane.kind, lane.job))
-    for (kind, job), of_one in alike:
-        several = list(of_one)
-        for first in range(0, len(several), width):
-            each = several[first : first + width]
-            speed, left = sum(lane.speed for lane in each) / len(each), sum(lane.left for lane in each) / len(each)
-            found.append(Lane(kind, speed, job, left, len(each)))
-    return found
+    def _has_first(self, heap: list[tuple[int, int, str]], jobs: dict[str, _Job]) -> bool:
+        """Take what is old off the top of *heap*, and jobs that wait for no worker. Return whether a job is left there."""
+        while heap:
+            at_work, _, name = heap[0]
+            if self.valid.get(name) == at_work:
+                job = jobs[name]
+                if job.at_work == at_work and job.wants_more:
+                    return True
+                del self.valid[name]
+            heappop(heap)
+        return False
 
 
-class _Simulation:
-    def __init__(self, lanes: Sequence[Lane], works: Sequence[Work]) -> None:
+def forecast(lanes: Sequence[Lane], works: Sequence[Work], limits: Mapping[Gate, int] | None = None) -> dict[str, Expected]:
+    """Return when each of *works* will be done that *lanes* can do, by its job. *limits*: how many tasks a gate may have out."""
+    binding = {gate: most for gate, most in (limits or {}).items() if most < len(lanes)}
+    return Simulation(taken_together(lanes), works, binding, last_ends(lanes)).run()
+
+
+class Simulation:
+    """The queue of *works*, served by *lanes* step by step.
+
+    *limits*: how many tasks a gate may have out; *ends*: by job, when the last task ends that is rendered now.
+    """
+
+    def __init__(
+        self, lanes: Sequence[Lane], works: Sequence[Work], limits: Mapping[Gate, int], ends: Mapping[str, float]
+    ) -> None:
         self._lanes = lanes
-        self._jobs = {work.job: _Job(work, work.tasks) for work in works}
+        self._limits = Limits(limits)
+        self._ends = ends
+        self._machines: dict[str, Machine] = {}
+        self._beside: dict[str, list[int]] = {}
+        """The lanes on each machine."""
+        for number, lane in enumerate(lanes):
+            if lane.machine:
+                self._machines.setdefault(lane.machine, Machine(lane.cores)).workers += 1
+                self._beside.setdefault(lane.machine, []).append(number)
+        self._free = [0 for _ in lanes]
+        """How many workers of each lane have nothing to do."""
+        self._waiting: dict[int, None] = {}
+        """Lanes with such workers, which may take nothing of what there is."""
+        self._jobs = {work.job: _Job(work, work.tasks, (self._limits.of(work.gates), work.cores)) for work in works}
         self._dependents: dict[str, list[_Job]] = {}
         for job in self._jobs.values():
             job.waits = set(job.work.after) & self._jobs.keys()
             for before in job.waits:
                 self._dependents.setdefault(before, []).append(job)
-        of_kind: Counter[int] = Counter()
-        for lane in lanes:
-            of_kind[lane.kind] += lane.width
         self._open_jobs: Counter[int] = Counter()
         """How many open jobs have tasks left, by priority."""
-        self._queues = {kind: _Queue() for kind in of_kind}
-        self._idle: dict[int, list[int]] = {kind: [] for kind in of_kind}
-        self._events: list[tuple[float, int, str, int]] = []
-        """(when, number, the job that ends or may start then, the lane that renders it; -1: it may start)."""
+        self._queues = {lane.kind: _Queue() for lane in lanes}
+        self._events: list[tuple[float, int, str, int, int]] = []
+        """(when, number, the job that may start then, or of which something is done, by which lane, and by how many of it)."""
         self._number = 0
+        self._steps = 0
+        alike: Counter[tuple[int, int]] = Counter()
+        for lane in lanes:
+            alike[lane.kind, lane.cores if lane.machine else 0] += lane.width
         for job in self._jobs.values():
-            job.kinds = sorted(job.work.kinds & of_kind.keys())
-            job.lanes = sum(of_kind[kind] for kind in job.kinds)
+            for (kind, cores), count in alike.items():
+                if kind in job.work.kinds and (not cores or job.work.cores <= cores):
+                    job.kinds.add(kind)
+                    job.lanes += count
 
     def run(self) -> dict[str, Expected]:
+        """Serve the queue; return when each job is done that these lanes can do."""
         for job in self._jobs.values():
             if not job.waits:
                 self._at(job.work.delay, job.work.job, _MAY_START)
         for number, lane in enumerate(self._lanes):
             if lane.job in self._jobs:
-                self._jobs[lane.job].at_work += lane.width
-            self._at(lane.left, lane.job, number)
-        for _ in range(_STEPS_MOST):
-            if not self._events:
-                break
-            when, _, name, number = heappop(self._events)
+                self._take(self._jobs[lane.job], number, lane.width)
+            self._at(lane.left, lane.job, number, lane.width)
+        when = 0.0
+        while self._events and self._steps < _STEPS_MOST:
+            when, _, name, number, hands = heappop(self._events)
             if number == _MAY_START:
                 self._open(self._jobs[name], when)
-                continue
-            if name in self._jobs:
-                self._ended(self._jobs[name], self._lanes[number].width, when)
-            self._next(number, when)
-        return {name: _expected(job) for name, job in self._jobs.items() if job.done is not None}
+            else:
+                self._ended(self._jobs.get(name), number, hands, when)
+        found = {name: _expected(job) for name, job in self._jobs.items() if job.done is not None}
+        if self._events:
+            found |= {name: Expected(None, when, None) for name, job in self._jobs.items() if job.done is None and job.lanes}
+        return found
 
-    def _at(self, when: float, name: str, lane: int) -> None:
+    def _at(self, when: float, name: str, lane: int, hands: int = 0) -> None:
         self._number += 1
-        heappush(self._events, (when, self._number, name, lane))
+        heappush(self._events, (when, self._number, name, lane, hands))
 
     def _open(self, job: _Job, when: float) -> None:
         """Let *job*, which waits for nothing more, be served."""
         job.is_open = True
         self._open_jobs[job.work.priority] += job.left > 0
         self._offer(job)
-        for kind in job.kinds:
-            waiting, self._idle[kind] = self._idle[kind], []
-            for number in waiting:
-                self._next(number, when)
+        self._wake([number for number in self._waiting if self._lanes[number].kind in job.kinds], when)
         self._look_whether_done(job, when)
 
     def _offer(self, job: _Job) -> None:
-        for kind in job.kinds if job.is_open and job.left else ():
+        for kind in job.kinds if job.wants_more else ():
             self._queues[kind].put(job)
 
-    def _ended(self, job: _Job, width: int, when: float) -> None:
-        """A lane of this *width* has done what it had taken of *job*."""
-        job.at_work -= width
+    def _take(self, job: _Job, number: int, hands: int) -> None:
+        """Let so many workers more of a lane be at *job* (negative: fewer)."""
+        lane = self._lanes[number]
+        job.at_work += hands
+        self._limits.take(job.need[0], hands)
+        if lane.machine:
+            self._machines[lane.machine].take(job.work.cores, hands / lane.width)
+
+    def _ended(self, job: _Job | None, number: int, hands: int, when: float) -> None:
+        """Let so many workers of a lane, which have done what they had of *job*, take what is next, and others what that leaves
+        room for. ``None``: they had nothing."""
+        self._free[number] += hands
+        if job is None:
+            self._next(number, when)
+            return
+        self._take(job, number, -hands)
         self._offer(job)
         self._look_whether_done(job, when)
+        self._next(number, when)
+        machine = self._lanes[number].machine
+        if (job.need[0] or (job.work.most and job.wants_more)) and self._limits.full.isdisjoint(job.need[0]):
+            self._wake(list(self._waiting), when)
+        elif machine and (job.work.cores or self._machines[machine].claims):
+            self._wake([each for each in self._beside[machine] if each in self._waiting], when)
+
+    def _wake(self, waiting: Sequence[int], when: float) -> None:
+        """Let lanes that wait take what they may now."""
+        self._steps += len(waiting) // _LOOKS_A_STEP
+        failed = set()
+        for number in waiting:
+            lane = self._lanes[number]
+            machine = self._machines.get(lane.machine)
+            alike = (lane.kind, lane.cores, machine.taken, machine.claims > 0) if machine else (lane.kind, 0, 0.0, False)
+            if alike not in failed:
+                self._next(number, when)
+                if number in self._waiting:
+                    failed.add(alike)
 
     def _next(self, number: int, when: float) -> None:
-        """Let a lane take what is next for it."""
+        """Let the free workers of a lane take what is next for them."""
         lane = self._lanes[number]
-        job = self._queues[lane.kind].first(self._jobs)
-        if job is None:
-            self._idle[lane.kind].append(number)
-            return
-        share = max(1, job.lanes // self._open_jobs[job.work.priority])  # that of the workers which it will have
-        lanes = min(share, job.work.most) if job.work.most else share
-        tasks = min(job.left, lane.width * max(1, job.left // (_AT_ONCE * lanes)))
-        job.left -= tasks
-        job.at_work += lane.width
-        self._open_jobs[job.work.priority] -= not job.left
-        self._offer(job)
-        self._at(when + ceil(tasks / lane.width) * job.work.seconds / lane.speed, job.work.job, number)
+        queue, machine = self._queues[lane.kind], self._machines.get(lane.machine)
+        self._waiting.pop(number, None)
+        while self._free[number]:
+            job = queue.first(self._jobs, self._limits.full, machine)
+            self._steps += 1 + queue.looked // _LOOKS_A_STEP
+            if job is None:
+                self._waiting[number] = None
+                return
+            most = job.work.most or lane.width
+            hands = min(self._limits.left(job.need[0], self._free[number]), most - job.at_work if job.work.most else most)
+            share = max(1, job.lanes // self._open_jobs[job.work.priority])  # that of the workers which it will have
+            lanes = self._limits.most(job.need[0], min(share, job.work.most or share))
+            tasks = min(job.left, hands * max(1, job.left // (_AT_ONCE * lanes)))
+            job.left -= tasks
+            self._take(job, number, hands)
+            self._free[number] -= hands
+            self._open_jobs[job.work.priority] -= not job.left
+            self._offer(job)
+            self._at(when + ceil(tasks / hands) * job.work.seconds / lane.speed, job.work.job, number, hands)
 
     def _look_whether_done(self, job: _Job, when: float) -> None:
         if job.done is not None or job.left or job.at_work or not job.is_open:
             return
-        job.done = when
+        job.done = max(when, self._ends.get(job.work.job, 0.0))
         for other in self._dependents.get(job.work.job, ()):
             other.waits.discard(job.work.job)
             if not other.waits:
-                self._at(max(when, other.work.delay), other.work.job, _MAY_START)
+                self._at(max(job.done, other.work.delay), other.work.job, _MAY_START)
 
 
 def _expected(job: _Job) -> Expected:

@@ -13,6 +13,7 @@ from brender.model.answers import PAGE
 from brender.model.beginning import SOMEBODY
 from brender.model.job import MISSING_AT_WORKER
 from brender.model.power import NOT_WOKEN
+from brender.model.prospect import NOT_KNOWN, Prospect
 from brender.model.status import ENDED_JOB, ENDS_OF_WAITING, RENDERING, UNLISTED, WorkerStatus
 from brender.model.stuck import STUCK
 from brender.model.text import plural
@@ -93,13 +94,10 @@ def _shown_jobs(record: Record, ids: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _left(record: Record) -> dict[str, Any]:
-    """Return the seconds until all open jobs are done of which that is known (``left_seconds``; ``None``: of none), and of how
-    many it is not (``left_unknown``)."""
-    if record.outlook is None:
-        return {"left_seconds": None, "left_unknown": 0}
-    prospect = record.outlook.of(record)
-    last = prospect.last()
-    return {"left_seconds": last and last.seconds, "left_unknown": prospect.unknown}
+    """Return when the last of the open jobs is expected to be done (``left`` in `Expected.as_fields`), without those of which
+    that is not known (``left_unknown``)."""
+    prospect = record.outlook.of(record) if record.outlook is not None else Prospect()
+    return (prospect.last() or NOT_KNOWN).as_fields("left") | {"left_unknown": prospect.unknown}
 
 
 def lanes(record: Record, seconds: float, wall: float, until: float = 0.0, since: float = 0.0) -> dict[str, Any]:

@@ -7,13 +7,17 @@ from collections.abc import Callable
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from peewee import PeeweeException
 
 from brender.model.job import Requirements
 from brender.model.paths import PathVariable
 from brender.model.prospect import Prospect
+from brender.model.sharing import Sharing
 from brender.model.status import JobStatus, WorkerStatus
-from brender.scheduling.forecast import Lane, Work, forecast
+from brender.scheduling.forecast import Work, forecast
+from brender.scheduling.forecast_lanes import Lane
+from brender.scheduling.gates import Gate
 from brender.scheduling.pace import Begun, Measured, Pace, still_takes
 from brender.store.forecast import Kind, able_kinds, estimated_part_seconds, kinds_there, need_of, parts_a_task
 from brender.store.path_variables import path_variables
@@ -39,7 +43,7 @@ _AT_WORK = (WorkerStatus.IDLE, WorkerStatus.BUSY)
 def expected_of(record: "Record", jobs: list[str]) -> dict[str, float]:
     """Return in how many seconds each of *jobs* will be done, without those of which that is not known."""
     found = record.outlook.of(record).jobs if record.outlook is not None else {}
-    return {id: found[id].seconds for id in jobs if id in found}
+    return {id: seconds for id in jobs if id in found and (seconds := found[id].seconds) is not None}
 
 
 class Outlook:
@@ -113,9 +117,12 @@ class Outlook:
                     # (One that waits frame by frame may begin sooner, and ends no sooner.)
                     frozenset(after["job"] for after in row.after_jobs if not after.get("by_frame")),
                     max(0.0, row.start_at - self._wall()),
+                    msgspec.convert(row.sharing, Sharing).most_workers,
+                    need.cores,
+                    (("project", row.__data__["project"]), ("user", row.user), *(("licence", each) for each in need.licences)),
                 )
             )
-        found = forecast(lanes, works)
+        found = forecast(lanes, works, _limits(record))
         said = {id: expected for id, expected in found.items() if id not in unheard}
         count = len(rows) if len(rows) < _JOBS_MOST else job.select().where(job.status.in_(_OPEN)).count()
         return Prospect(said, {row.id: row.__data__["project"] for row in rows}, count - len(said))
@@ -177,8 +184,8 @@ class Outlook:
         worker = record.tables.Worker
         kind_of = {id: number for number, kind in enumerate(kinds) for id in kind.ids}
         lanes, running = [], Counter[str]()
-        columns = (worker.id, worker.job, worker.fraction)
-        for id, job, fraction in worker.select(*columns).where(worker.status.in_(_AT_WORK)).tuples():
+        columns = (worker.id, worker.job, worker.fraction, worker.host, worker.memory, worker.cores)
+        for id, job, fraction, host, memory, cores in worker.select(*columns).where(worker.status.in_(_AT_WORK)).tuples():
             if id not in kind_of:
                 continue
             speed, left = self._pace.speed(id), 0.0
@@ -190,8 +197,17 @@ class Outlook:
                     left = still_takes(seconds / speed, begun[id].seconds)
                 else:  # of several frames, somewhere among them
                     left = seconds / speed * (1 - (fraction or 0.5) + (parts_a_task(row) - 1) / 2)
-            lanes.append(Lane(kind_of[id], speed, job if job in rows else "", left))
+            # (As the scheduler tells machines apart: containers of one host differ in their memory.)
+            machine = f"{host} {memory}" if host else ""
+            lanes.append(Lane(kind_of[id], speed, job if job in rows else "", left, machine, cores))
         return lanes, running
+
+
+def _limits(record: "Record") -> dict[Gate, int]:
+    """Return how many tasks users, projects and licences may have out, of those that have a limit."""
+    quota = record.tables.Quota
+    limited = quota.select(quota.kind, quota.name, quota.most).where(quota.most.is_null(False)).tuples()
+    return {(kind, name): most for kind, name, most in limited}
 
 
 def _numbers(need: Requirements, paths: tuple[PathVariable, ...], kinds: list[Kind]) -> frozenset[int]:

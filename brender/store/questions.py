@@ -19,7 +19,7 @@ from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
 from brender.model.job import COPY, FILM, FPS
 from brender.model.power import SLEEPING
-from brender.model.prospect import Prospect
+from brender.model.prospect import NOT_KNOWN, Expected, Prospect
 from brender.model.quotas import QuotaKind
 from brender.model.status import OPEN_JOB, UNLISTED, JobStatus, PartStatus, WorkerStatus
 from brender.model.stuck import STUCK
@@ -113,16 +113,12 @@ def revisions(record: Record, job: Any) -> list[dict[str, Any]]:
 
 
 def with_time_left(record: Record, job: dict[str, Any], busy: int) -> dict[str, Any]:
-    """Return *job*, a row, with the seconds that it probably still takes (``eta_seconds``; ``None``: not known), and between
-    which bounds that lies in about eight of ten cases (``eta_least``, ``eta_most``). *busy* workers render it now."""
-    left = least = most = None
+    """Return *job*, a row, with when it is expected to be done (`Expected.as_fields`). *busy* workers render it now."""
+    expected = None
     if job["finished"] is None and job["status"] in (JobStatus.QUEUED, JobStatus.ACTIVE):
         expected = record.outlook.of(record).jobs.get(job["id"]) if record.outlook is not None else None
-        if expected is not None:
-            left, least, most = expected.seconds, expected.least, expected.most
-        else:
-            left = seconds_left(job, busy)
-    return job | {"eta_seconds": left, "eta_least": least, "eta_most": most}
+        expected = expected or Expected(seconds_left(job, busy), None, None)
+    return job | (expected or NOT_KNOWN).as_fields()
 
 
 def seconds_left(job: dict[str, Any], busy: int) -> float | None:
@@ -341,8 +337,9 @@ def about(record: Record) -> dict[str, Any]:
 
 
 def projects(record: Record) -> list[dict[str, Any]]:
-    """Return every project: its folder, what it keeps, its jobs, how many of them have not ended, and the seconds until the last
-    of these is probably done (``eta_seconds``; ``None``: not known), and the pool of its jobs."""
+    """Return every project: its folder, what it keeps, its jobs, how many of them have not ended, when the last of these is
+    expected to be done (`Expected.as_fields`) without those of which that is not known (``eta_unknown``), and the pool of its
+    jobs."""
     project, job = record.tables.Project, record.tables.Job
     there = job.deleting.not_in(GOING)
     count = job.select(fn.COUNT(job.id)).where((job.project == project.name) & there)
@@ -354,7 +351,8 @@ def projects(record: Record) -> list[dict[str, Any]]:
     pools = dict(quota.select(quota.name, quota.pool).where((quota.kind == QuotaKind.PROJECT) & (quota.pool != "")).tuples())
     for row in rows:
         last = prospect.last(row["name"]) if prospect is not None and row["unfinished"] else None
-        row["eta_seconds"] = last and last.seconds
+        row |= (last or NOT_KNOWN).as_fields()
+        row["eta_unknown"] = prospect.unknown_of(row["name"]) if prospect is not None else 0
         row["pool"] = pools.get(row["name"], "")
     return rows
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 
 from brender.jobs.declare import Setting
-from dashboard.answers.jobs import Counted
+from dashboard.answers.jobs import Awaited, Counted
 from dashboard.answers.rows import Row, row
 
 
@@ -18,9 +18,6 @@ class Picture(msgspec.Struct):
 class JobOnFarmPage(Counted, kw_only=True):
     """``brief``: what it renders, in a few words."""
 
-    eta_seconds: float | None
-    eta_least: float | None
-    eta_most: float | None
     picture: Picture | None
     workers: int
     brief: list[str]
@@ -43,8 +40,9 @@ class FramesDone(msgspec.Struct):
 
 
 class Overview(msgspec.Struct):
-    """``workers`` and ``jobs``: how many, by status; ``left_seconds``: until all is done (``null``: not known), without the
-    ``left_unknown`` jobs none of whose frames is done."""
+    """``workers`` and ``jobs``: how many, by status; ``left_seconds``: until all is done (``null``: not known, or more than
+    ``left_least``), without the ``left_unknown`` jobs of which that is not known; ``left_words``: the same, and
+    ``left_precision``: the seconds to which it is known."""
 
     workers: dict[str, int]
     jobs: dict[str, int]
@@ -52,6 +50,10 @@ class Overview(msgspec.Struct):
     active: list[JobOnFarmPage]
     attention: list[Need]
     left_seconds: float | None
+    left_least: float | None
+    left_most: float | None
+    left_words: str
+    left_precision: int | None
     left_unknown: int
 
 
@@ -136,10 +138,12 @@ class Accounts(msgspec.Struct):
 
 
 @row("Project")
-class Project(msgspec.Struct, kw_only=True):
+class Project(Awaited, kw_only=True):
+    """When its jobs are done: without the ``eta_unknown`` ones of which that is not known."""
+
     jobs: int
     unfinished: int
-    eta_seconds: float | None
+    eta_unknown: int
     pool: str
 
 

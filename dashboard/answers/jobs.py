@@ -7,7 +7,18 @@ import msgspec
 from dashboard.answers.rows import Row, row
 
 
-class Counted(msgspec.Struct, kw_only=True):
+class Awaited(msgspec.Struct, kw_only=True):
+    """``eta_seconds``: until it is done, in about eight of ten cases between ``eta_least`` and ``eta_most``; ``null``: not known,
+    or more than ``eta_least``. ``eta_words``: the same ("": not known); ``eta_precision``: the seconds to which it is known."""
+
+    eta_seconds: float | None
+    eta_least: float | None
+    eta_most: float | None
+    eta_words: str
+    eta_precision: int | None
+
+
+class Counted(Awaited, kw_only=True):
     """``progress``: the share that is done; ``units_done`` of ``units``: the same as people count it, in frames or pieces;
     where a frame is finished by several steps, ``steps_done`` of ``steps`` (else 0 of 0); ``pass_number``: in which of its
     ``passes`` over the frames it is, 0 where it renders each once."""
@@ -22,10 +33,7 @@ class Counted(msgspec.Struct, kw_only=True):
 
 
 @row("Job", without=("facts", "settings", "warnings", "addons", "after_jobs"))
-class JobInList(Counted, kw_only=True):
-    eta_seconds: float | None
-    eta_least: float | None
-    eta_most: float | None
+class JobInList(Counted, kw_only=True): ...
 
 
 class JobsPage(msgspec.Struct):
@@ -109,9 +117,6 @@ class _JobNow(Counted, kw_only=True):
     waits: list[Waited]
     gave_way: str
     revisions: list[Revision]
-    eta_seconds: float | None
-    eta_least: float | None
-    eta_most: float | None
     may_act: bool
 
 

@@ -189,7 +189,17 @@ const farm = (() => {
     const day = { "-1": "yesterday ", 0: "", 1: "tomorrow " }[days];
     return (day ?? `${date.toLocaleDateString([], { day: "numeric", month: "short" })} `) + time;
   }
-  // The same, with the exact time for those who point at it.
+  // When something is expected, as precisely as that is known: "about 04:20", "tomorrow", "not before 04:20"; "" where nobody knows.
+  // `name`: what its fields in `row` begin with.
+  function expected(row, name = "eta") {
+    const [seconds, least, precision] = ["seconds", "least", "precision"].map((field) => row[`${name}_${field}`]), now = Date.now() / 1000;
+    if (seconds === null) return least === null ? "" : `not before ${clock(now + least)}`;
+    const date = new Date((now + seconds) * 1000), step = Math.max(1, precision / 60);
+    if (step > 60) return clock(date / 1000).replace(/ ?\d\d:\d\d$/, "") || "today";
+    date.setMinutes(Math.round((date.getMinutes() + date.getSeconds() / 60) / step) * step, 0, 0);
+    return `about ${clock(date / 1000)}`;
+  }
+  // A moment that was, with the exact time for those who point at it.
   function when(wall) {
     const made = element("time", "text-nowrap", wall ? clock(wall) : "");
     made.title = time(wall);
@@ -385,5 +395,5 @@ const farm = (() => {
     });
   }
 
-  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, onSilence, asOf, bar, time, when, duration, span, machineSeconds, energy, clock, size, several, word, prose, phrase, explained, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, onSilence, asOf, bar, time, when, duration, span, machineSeconds, energy, clock, expected, size, several, word, prose, phrase, explained, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

@@ -18,16 +18,16 @@
     const silent = farm.isSilent();
     const waiting = (jobs.queued || 0) + (jobs.paused || 0), active = jobs.active || 0;
     const share = lanes.busy();
-    const now = Date.now() / 1000;
-    const unknown = told.left_unknown ? `, without ${farm.several(told.left_unknown, "job", "jobs")} of which that is not known` : "";
+    const but = told.left_unknown ? `all but ${farm.several(told.left_unknown, "job")}` : "all";
+    const unknown = told.left_unknown ? ". Nothing is known of the others" : "";
     byId("figures").replaceChildren(
       figure(`${(told.workers.busy || 0).toLocaleString()} of ${there.toLocaleString()}`, `${there === 1 ? "worker" : "workers"} ${silent ? farm.asOf() : "rendering"}`, "/workers/"),
       figure(active.toLocaleString(), `${active === 1 ? "job" : "jobs"} rendering${waiting ? `, ${waiting.toLocaleString()} waiting` : ""}`, "/jobs/?status=queued,active,paused"),
       figure(told.frames.hour.toLocaleString(), `${told.frames.hour === 1 ? "frame" : "frames"} this hour`, "", `${farm.several(told.frames.day, "frame", "frames")} in the last day`),
       ...(share === null ? [] : [figure(`${Math.round(share * 100)} %`, `busy, ${said}`)]),
-      ...(told.left_seconds === null || silent
+      ...(!told.left_words || silent
         ? active + waiting + told.attention.length ? [] : [figure("All done", "")]
-        : [figure(farm.clock(now + told.left_seconds), "", "", `${farm.time(now + told.left_seconds)}: in about ${farm.span(told.left_seconds)}, by what their frames took so far${unknown}`, "all done about ")]),
+        : [figure(farm.expected(told, "left"), "", "", `${told.left_words}, by what their frames took so far${unknown}`, `${but} done `)]),
     );
   }
 
@@ -68,7 +68,7 @@
     if (job.reason && !(running && !job.failed_tasks)) middle.append(farm.prose(job.reason, "why"));
     const left = farm.element("div", "left");
     const mean = job.completed_parts > job.kept_parts ? `${farm.span(job.render_seconds / (job.completed_parts - job.kept_parts))} a ${job.steps ? "step" : job.unit}` : "";
-    if (job.eta_seconds !== null && !farm.isSilent()) left.append(farm.element("strong", "", farm.span(job.eta_seconds)));
+    if (job.eta_words && !farm.isSilent()) left.append(farm.element("strong", "", job.eta_words));
     const facts = [...farm.progress(job).split(", "), mean].filter(Boolean);
     left.append(...facts.flatMap((text, place) => [place ? ", " : "", farm.element("span", "text-nowrap", text)]).filter(Boolean));
     card.append(poster, middle, left);

@@ -12,18 +12,17 @@
   // --- the facts of the job ---
   function showTimes(job) {
     const waits = { queued: "Waiting", paused: "Paused", completed: "Done", failed: "Failed", canceled: "Canceled" };
-    const unheard = farm.isSilent() && !over.includes(job.status), known = job.status === "active" && job.eta_seconds && !unheard;
-    byId("left").textContent = unheard ? `${Math.round(job.progress * 100)} %` : known ? `${farm.span(job.eta_seconds)} left` : waits[job.status] || (job.completed_parts ? `${Math.round(job.progress * 100)} %` : "Starting");
-    const soon = job.status === "queued" && job.eta_seconds && !unheard;
-    const wall = known || soon ? Date.now() / 1000 + job.eta_seconds : job.finished || job.submitted;
-    byId("until").textContent = unheard ? farm.asOf() : known || soon ? `done about ${farm.clock(wall)}` : job.finished ? farm.clock(wall) : `submitted ${farm.clock(wall)}`;
+    const unheard = farm.isSilent() && !over.includes(job.status), known = job.status === "active" && job.eta_words && !unheard;
+    byId("left").textContent = unheard ? `${Math.round(job.progress * 100)} %` : known ? `${job.eta_words[0].toUpperCase()}${job.eta_words.slice(1)} left` : waits[job.status] || (job.completed_parts ? `${Math.round(job.progress * 100)} %` : "Starting");
+    const soon = job.status === "queued" && job.eta_words && !unheard, wall = job.finished || job.submitted;
+    byId("until").textContent = unheard ? farm.asOf() : known || soon ? `done ${farm.expected(job)}` : job.finished ? farm.clock(wall) : `submitted ${farm.clock(wall)}`;
     if (job.status === "active" && !known && !unheard && job.rendering.length && job.completed_parts === job.kept_parts) {
       const begun = firstFrame(Math.max(0, Date.now() / 1000 - job.started), Math.max(...job.rendering.map((worker) => worker.fraction)), farm.span);
       byId("left").textContent = begun.title;
       if (begun.more) byId("until").textContent = begun.more;
     }
-    const bounds = (known || soon) && job.eta_most ? `, between ${farm.clock(Date.now() / 1000 + job.eta_least)} and ${farm.clock(Date.now() / 1000 + job.eta_most)} in eight of ten cases` : "";
-    byId("until").title = unheard ? "" : `${farm.time(wall)}${bounds}`;
+    const now = Date.now() / 1000, bounds = job.eta_most ? `Between ${farm.clock(now + job.eta_least)} and ${farm.clock(now + job.eta_most)} in eight of ten cases` : "";
+    byId("until").title = unheard ? "" : known || soon ? bounds || (job.eta_seconds === null ? "The forecast goes no further" : "") : farm.time(wall);
     byId("count").textContent = farm.progress(job);
     const rendered = job.completed_parts - job.kept_parts;
     byId("each").textContent = rendered > 0 && job.render_seconds ? `${farm.span(job.render_seconds / rendered)} a ${job.steps ? "step" : job.unit}` : "";

@@ -19,7 +19,7 @@
   };
   const progress = (row) => {
     const made = farm.element("div", "job-progress");
-    const left = row.eta_seconds && !farm.isSilent() ? `, ${farm.span(row.eta_seconds)} left` : "";
+    const left = row.eta_words && !farm.isSilent() ? `, ${row.eta_words} left` : "";
     made.append(farm.bar(row.progress, row.name), farm.element("small", "", `${farm.progress(row)}${left}`));
     return made;
   };

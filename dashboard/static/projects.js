@@ -6,7 +6,7 @@
     { title: "Project", field: "name", show: (row) => farm.link(`/jobs/?project=${encodeURIComponent(row.name)}`, row.name, "fw-semibold text-decoration-none") },
     { title: "Jobs", field: "jobs" },
     { title: "Unfinished", field: "unfinished" },
-    { title: "Left", show: (row) => (row.eta_seconds ? farm.span(row.eta_seconds) : ""), value: (row) => row.eta_seconds || 0 },
+    { title: "Left", show: (row) => row.eta_words + (row.eta_words && row.eta_unknown ? `, without ${farm.several(row.eta_unknown, "job")}` : ""), value: (row) => row.eta_seconds || row.eta_least || 0 },
     { title: "Folder", field: "root", classes: "font-monospace text-break", cell: "wide" },
     { title: "Pool", value: (row) => row.pool, show: (row) => row.pool, cell: "wide" },
     { title: "Keeps", show: keeps, value: (row) => row.keep_days },

@@ -1,0 +1,63 @@
+"""Lengths of time that are estimated, told as precisely as they are known. Pure."""
+
+#: What people round a time to, in seconds.
+_PRECISIONS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 6 * 3600, 86_400)
+#: How far an estimate is taken to be off whose bounds nobody knows, as a share of it.
+_UNSURE = 0.2
+#: Bounds that are nearer than such a share of an estimate to it are not told.
+_TELLING = 0.1
+
+
+def precision(seconds: float, least: float | None = None, most: float | None = None) -> int:
+    """Return the seconds to which an estimate is worth telling that is mostly between *least* and *most* (``None``: not known):
+    no more than half of what lies between these.
+
+    >>> precision(9667.0, 8056.0, 11600.0), precision(9667.0), precision(41.0), precision(41.0, 39.0, 43.0), precision(3.0)
+    (600, 1800, 5, 1, 1)
+    """
+    unsure = seconds * _UNSURE if least is None or most is None else (most - least) / 2
+    return max((each for each in _PRECISIONS if each <= unsure), default=1)
+
+
+def in_words(seconds: float, to: int = 1) -> str:
+    """Return a length of time, rounded *to* so many seconds, of which it has one at least.
+
+    >>> in_words(9667.0, 600), in_words(9667.0, 1800), in_words(95.0, 5), in_words(0.2), in_words(310_000.0, 6 * 3600)
+    ('2 h 40 min', '2 h 30 min', '1 min 35 s', '1 s', '3 d 12 h')
+    """
+    minutes, rest = divmod(to * max(1, round(seconds / to)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    named = ((days, "d"), (hours, "h"), (minutes, "min"), (rest, "s"))
+    return " ".join(f"{count} {name}" for count, name in named if count)
+
+
+def estimate_in_words(seconds: float, least: float | None = None, most: float | None = None) -> str:
+    """Return an estimate that is mostly between *least* and *most*.
+
+    >>> estimate_in_words(9667.0, 8056.0, 11600.0), estimate_in_words(43.0)
+    ('about 2 h 40 min', 'about 45 s')
+    """
+    return f"about {in_words(seconds, precision(seconds, least, most))}"
+
+
+def bounds_in_words(seconds: float, least: float | None, most: float | None) -> str:
+    """Return between what an estimate mostly is; "" where that is not known, or near to it.
+
+    >>> bounds_in_words(9667.0, 8056.0, 11600.0), bounds_in_words(9667.0, 9500.0, 9900.0)
+    ('2 h 10 min to 3 h 10 min', '')
+    """
+    if least is None or most is None or most - seconds < _TELLING * seconds:
+        return ""
+    to = precision(seconds, least, most)
+    return f"{in_words(least, min(to, precision(least)))} to {in_words(most, to)}"
+
+
+def longer_in_words(least: float) -> str:
+    """Return that something takes longer than *least* seconds, and nobody knows how much.
+
+    >>> longer_in_words(9667.0)
+    'more than 2 h 30 min'
+    """
+    to = precision(least)
+    return f"more than {in_words(to * max(1, int(least / to)), to)}"
