@@ -14,6 +14,10 @@ processor that a round's decisions take, explanations included, in a farm
 - of which a tenth of the workers went away and came back;
 - with 1,000 jobs more that nobody can run.
 
+The server begins a round as soon as something has arrived. At this rate something always has, so that one round follows the
+other as fast as decisions and commits are made, which here is every 20 ms. "At work, late": each round has what arrived in 100
+ms, as after a slow commit.
+
 ``--before``: a checkout of an earlier version. Both are measured, in turn, with smaller numbers.
 """
 
@@ -58,7 +62,7 @@ except ImportError:  # an earlier version (--before)
 
 #: Workers, open jobs, tasks.
 LARGE, SMALL = (10_000, 5_000, 1_000_000), (1_000, 500, 20_000)
-TASK_SECONDS, ROUND_SECONDS = 30.0, 0.1
+TASK_SECONDS, ROUND_SECONDS, LATE_SECONDS = 30.0, 0.02, 0.1
 POOLS, PROGRAMS = 10, 5
 USERS, PROJECTS = 100, 20
 CLIENT = Peer("local", b"client", key=KeyRole.ADMIN)
@@ -151,9 +155,9 @@ class SimulatedFarm:
         self.core._effects.clear()
         self._record()
 
-    def round(self) -> float:
-        """Let the workers go on for a moment, and the server decide; returns the seconds of that."""
-        self.now += ROUND_SECONDS
+    def round(self, after: float = ROUND_SECONDS) -> float:
+        """Let the workers go on for so many seconds, and the server decide; returns the seconds of that."""
+        self.now += after
         while self._due and self._due[0][0] <= self.now:
             _, worker, grant = heappop(self._due)
             if self._running.get(worker) is grant:
@@ -230,24 +234,25 @@ def phases(workers: int, jobs: int, tasks: int) -> Iterator[tuple[str, list[floa
     while farm.granted < workers and len(rounds) < 500:
         rounds.append(farm.round())
     yield "switched on", rounds
-    for _ in range(int(TASK_SECONDS * 1.5 / ROUND_SECONDS)):
-        farm.round()
-    yield "at work", [farm.round() for _ in range(300)]
+    for _ in range(int(TASK_SECONDS * 1.5 / LATE_SECONDS)):
+        farm.round(LATE_SECONDS)
+    yield "at work, late", [farm.round(LATE_SECONDS) for _ in range(300)]
+    yield "at work", [farm.round() for _ in range(1000)]
     farm.submit(workers * 2, priority=90, tags=())
     farm.plan()
-    yield "an urgent job", [farm.round() for _ in range(300)]
+    yield "an urgent job", [farm.round() for _ in range(1000)]
     some = list(farm.infos)[::10]
     farm.leave(some)
     rounds = [farm.round() for _ in range(100)]
     farm.join()
-    yield "a tenth of the workers went and came", rounds + [farm.round() for _ in range(200)]
+    yield "a tenth of the workers went and came", rounds + [farm.round() for _ in range(900)]
     for _ in range(jobs // 5):
         farm.submit(1, tags=("nobody-has-it",))
-    yield "jobs that nobody can run", [farm.round() for _ in range(200)]
+    yield "jobs that nobody can run", [farm.round() for _ in range(1000)]
     farm._due.clear()
     for _ in range(100):
-        farm.round()
-    yield "nothing has changed", [farm.round() for _ in range(300)]
+        farm.round(LATE_SECONDS)
+    yield "nothing has changed", [farm.round() for _ in range(1000)]
 
 
 def measure(size: tuple[int, int, int]) -> dict[str, dict[str, float]]:

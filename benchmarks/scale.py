@@ -4,7 +4,6 @@
 
 - 10,000 simulated workers behind 20 simulated managers, over real sockets to a real server: each worker with a heartbeat every
   five seconds and tasks of 30 seconds. What the server uses of one core, and how many workers it falsely calls lost.
-- The decisions of a round with 10,000 workers of 50 kinds, 5,000 jobs and 1,000,000 tasks (benchmarks.rounds).
 - The submit of a job of 1,000,000 frames: seconds until it is answered, and the server's memory at its peak.
 """
 
@@ -18,7 +17,6 @@ from typing import Any
 import psutil
 import zmq
 
-from benchmarks import rounds
 from benchmarks.localroles import Roles, until
 from benchmarks.report import arguments, report
 from brender.api.jobspec import command_job
@@ -223,7 +221,6 @@ def long_job(frames: int) -> None:
 
 def main() -> None:
     quick = arguments(__doc__.splitlines()[0]).quick
-    rounds.report_all(rounds.SMALL if quick else rounds.LARGE)
     if Path("/proc/self/status").exists():
         long_job(1_000_000)
     if quick:

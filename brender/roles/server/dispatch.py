@@ -36,8 +36,8 @@ from brender.scheduling.worker_reasons import WorkerReasons
 
 #: How much is decided in a round at most (`assign`, `Recalls.take_back`): some milliseconds of work. What new jobs and workers
 #: cost (`RosterUpdates.spent`, which is less) comes out of the first.
-_ASSIGN_BUDGET = 2_500
-_RECALL_BUDGET = 800
+_ASSIGN_BUDGET = 2_000
+_RECALL_BUDGET = 500
 #: Seconds until the next look at what could be asked back, for each unit of the budget that the last one used: it takes a tenth
 #: of the time at most.
 _RECALL_PAUSE = 13e-6

@@ -15,8 +15,8 @@ from brender.scheduling.reasons import Reasons
 from brender.scheduling.roster import Roster
 
 #: Explained jobs, and looks for explanations, in a round at most.
-_EXPLAINED_A_ROUND = 100
-_EXPLAIN_LOOKS = 500
+_EXPLAINED_A_ROUND = 50
+_EXPLAIN_LOOKS = 250
 #: Seconds between two explanations of all such jobs, for each job; a second at least.
 _EXPLAIN_SECONDS_A_JOB = 1e-3
 #: A job that rendered and whose next tasks are with workers waits once nothing of it was begun for so many seconds: between two

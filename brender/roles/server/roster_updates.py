@@ -26,7 +26,7 @@ from brender.scheduling.terms import Demand
 
 #: How much is told of new jobs and workers in a round at most, and what each of them costs (in looks, as in `assign`), beyond
 #: what comparing a new class of jobs does.
-_NEW_BUDGET, _NEW_COST = 1_500, 8
+_NEW_BUDGET, _NEW_COST = 1_000, 16
 _NOBODY: frozenset[str] = frozenset()
 _NOT_PUT_OFF: Mapping[str, str] = MappingProxyType({})
 
