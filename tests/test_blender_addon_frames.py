@@ -6,11 +6,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import OpenImageIO as oiio
 import pytest
 
 from brender.blender_addon import brender_farm
 from brender.blender_addon.brender_farm.client import Farm, FarmError
-from brender.blender_addon.brender_farm.exr_header import read_header, write_as_layer
+from brender.blender_addon.brender_farm.exr_header import check_whole, read_header, write_as_layer
 from brender.blender_addon.brender_farm.posters import COLORS, Poster, with_strip
 from brender.engines.command_line import script_in
 from brender.model.nodes import Blender
@@ -63,6 +64,19 @@ def test_a_picture_that_is_not_whole_is_not_made_one_of_layers(tmp_path: Path, c
     with pytest.raises(FarmError, match="not a whole OpenEXR"):
         write_as_layer(str(tmp_path / "a.exr"), str(tmp_path / "b.exr"), "Farm")
     assert not (tmp_path / "b.exr").exists()
+
+
+@pytest.mark.parametrize("compression", ["none", "zip", "piz", "dwab"])
+def test_an_exr_file_that_lacks_its_last_pixels_is_said_to_be_cut(tmp_path: Path, compression: str) -> None:
+    path, spec = tmp_path / "a.exr", oiio.ImageSpec(70, 300, 4, oiio.HALF)
+    spec.attribute("compression", compression)
+    assert oiio.ImageBuf(spec).write(str(path))
+    check_whole(str(path))
+    whole = path.read_bytes()
+    for length in (len(whole) - 1, len(whole) // 2, 400):
+        path.write_bytes(whole[:length])
+        with pytest.raises(FarmError, match="not a whole OpenEXR"):
+            check_whole(str(path))
 
 
 def test_the_names_of_a_million_objects_in_an_exr_file_are_passed_over(tmp_path: Path) -> None:

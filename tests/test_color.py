@@ -11,7 +11,7 @@ from brender.blendfile.facts import inspect
 from brender.blendfile.packing import packed
 from brender.commands.localfarm import LocalFarm
 from brender.engines.color import ColorRemarks, Unknown, color_line, color_refusal, color_warnings, read_remarks
-from brender.engines.ocio import configuration_to_send, read_configuration
+from brender.engines.ocio import check_configuration, configuration_to_send, read_configuration
 from brender.engines.resume import note_for
 from brender.model.errors import BadInput
 from brender.model.job import Inputs
@@ -221,6 +221,29 @@ def test_frames_of_another_configuration_are_outdated(tmp_path: Path) -> None:
 def test_every_blenders_words_are_read(line: str, says: tuple[str, str, str, str]) -> None:
     picked = color_line(line)
     assert picked is not None and read_remarks([picked]).unknown == (Unknown(*says),)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [
+            '00:00.008  color_management | ERROR Could not find role "data"',
+            "00:00.008  color_management | ERROR Could not find any displays",
+        ],
+        ["Color management: Error, could not find any displays", "Color management: Failed to load config from environment"],
+    ],
+)
+def test_a_configuration_without_displays_is_one_that_blender_cannot_read(lines: list[str]) -> None:
+    remarks = read_remarks([picked for line in lines if (picked := color_line(line)) is not None])
+    refusal = color_refusal(remarks, "S", (), "OPEN_EXR", "Blender 5", "/show/config.ocio")
+    assert refusal == "Blender 5 cannot read the OCIO configuration /show/config.ocio: it has no displays"
+
+
+def test_a_configuration_without_displays_is_refused_before_a_job_is_submitted(tmp_path: Path) -> None:
+    config = tmp_path / "config.ocio"
+    config.write_text("ocio_profile_version: 2\nroles:\n  default: raw\ncolorspaces:\n  - !<ColorSpace>\n    name: raw\n")
+    with pytest.raises(BadInput, match="has no displays"):
+        check_configuration(str(config))
 
 
 def test_a_view_of_another_scene_or_of_another_name_is_no_reason_to_refuse() -> None:

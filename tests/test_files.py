@@ -17,8 +17,9 @@ from brender.api.place import Place
 from brender.blendfile.packing import Packed, packed, write_zip
 from brender.commands.options import client
 from brender.engines.job_files import said_of_gone
-from brender.model.errors import BadInput, NotFound
+from brender.model.errors import BadInput, Conflict, NotFound
 from brender.model.nodes import Blender
+from brender.model.symptoms import symptom_of
 from tests.conftest import BLENDS, SCENES
 from tests.rendering import studio
 from tests.tools import can_hide, command, let_commands_ask, process, until
@@ -231,6 +232,23 @@ def test_fetch_replaces_no_file_of_other_content_unless_it_is_told_to(
     assert "3 files fetched" in command(capsys, "fetch", "shot", "--to", tmp_path / "other").out
     assert "2 files fetched" in command(capsys, "fetch", "shot", "--to", tmp_path, "--replace").out
     assert (tmp_path / "0003.png").read_bytes() == b"three"
+
+
+def test_fetch_says_which_files_are_not_what_the_job_rendered_any_more(
+    served: dict[str, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Changed(contextlib.nullcontext["Changed"]):
+        def fetch(self, job: str, part: int, target: Path, *_: object) -> None:
+            target.write_bytes(b"one" if part == 0 else b"another job's")
+
+        def __enter__(self) -> "Changed":
+            return self
+
+    served |= {"0001.png": b"one", "0002.png": b"two"}
+    monkeypatch.setattr("brender.api.place.Place.exchange", lambda *_: Changed())
+    said = command(capsys, "fetch", "shot", "--to", tmp_path / "got")
+    assert said.code == Conflict.exit_code and "2 files fetched" in said.out
+    assert "1 file of the job shot" in said.err and "0002.png" in said.err and symptom_of(said.err) == "not-the-files"
 
 
 def test_fetch_names_three_of_the_files_that_are_in_its_way(

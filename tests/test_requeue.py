@@ -1,5 +1,6 @@
 """Queueing again: what is meant is rendered again, however the job stands meanwhile, and the record says so."""
 
+import msgspec
 import pytest
 
 from brender.bus.messages import Sorry
@@ -28,6 +29,19 @@ def test_frames_that_are_queued_again_while_a_chunk_runs_are_all_rendered_again(
     record = world.ask("job", id=job)
     assert (record["status"], record["completed_parts"], record["failures"]) == ("completed", 6, 0)
     assert set(_frames(world, job).values()) == {"completed"}
+
+
+def test_a_job_of_which_all_is_queued_again_no_longer_says_which_files_were_missing() -> None:
+    world = World()
+    world.add_worker("one")
+    missing = "Missing file: /x.png (used by image x); what needs it renders without it"
+    job = world.submit(msgspec.structs.replace(animation("1-2"), warnings=(missing, "kept")))["id"]
+    world.finish_everything()
+    world.act("requeue", job, "1")
+    assert world.ask("job", id=job)["warnings"] == [missing, "kept"], "frame 2 may lack it still"
+    world.finish_everything()
+    world.act("requeue", job, "all")
+    assert world.ask("job", id=job)["warnings"] == ["kept"]
 
 
 def test_frames_of_a_running_chunk_that_are_queued_again_are_not_forgotten_when_the_server_restarts() -> None:

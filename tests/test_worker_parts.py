@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgpack
+import numpy
 import OpenImageIO as oiio
 import psutil
 import pytest
@@ -281,6 +282,23 @@ def test_a_picture_that_ends_too_early_is_bad(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:2000])
     with pytest.raises(BadPicture, match="does not decode"):
         verify(path, None)
+
+
+def test_a_picture_of_which_a_later_part_ends_too_early_is_bad(tmp_path: Path) -> None:
+    path, specs = tmp_path / "frame.exr", []
+    for name in ("ViewLayer.Combined", "ViewLayer.Normal"):
+        specs.append(oiio.ImageSpec(64, 64, 3, oiio.HALF))
+        specs[-1].attribute("name", name)
+    output = oiio.ImageOutput.create(str(path))
+    assert output.open(str(path), tuple(specs))
+    output.write_image(numpy.random.default_rng(1).random((64, 64, 3), numpy.float32))
+    assert output.open(str(path), specs[1], "AppendSubimage")
+    output.write_image(numpy.random.default_rng(2).random((64, 64, 3), numpy.float32))
+    assert output.close()
+    assert verify(path, (64, 64)).warnings == ()
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(BadPicture, match=r"the part ViewLayer\.Normal .* does not decode"):
+        verify(path, (64, 64))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from brender.api.finished import JobFile, finished_files
 from brender.api.standing import when
 from brender.blendfile.packing import digest_of_file
 from brender.model.errors import BadInput, Conflict, NotFound
-from brender.model.text import harmless, job_in_words, plural, some_of
+from brender.model.text import harmless, job_in_words, plural, short_id, some_of
 
 
 def frames_of(connection: Connection, job: str) -> list[JobFile]:
@@ -26,9 +26,11 @@ def fetch_frames(
     connection: Connection, record: Mapping[str, Any], folder: Path, replace: bool = False, progress: Bytes = unseen
 ) -> list[Path]:
     """Fetch the finished frames of the job of *record* to *folder*; returns their files, those too that were there. Raises
-    `Conflict`, with nothing fetched, where others of their names are there, unless *replace* allows it."""
+    `Conflict`, with nothing fetched, where others of their names are there, unless *replace* allows it; and, once all are here,
+    where one is not what the job rendered (`Fetching.check_rendered`)."""
     fetching = Fetching(connection, record, folder, replace, with_further=False)
     found = fetching.look(lambda file: progress)
+    fetching.check_rendered()
     return [path for _, path in sorted(found, key=lambda each: _place_of(each[0]))]
 
 
@@ -48,6 +50,7 @@ class Fetching:
         self._connection, self._record = connection, record
         self._replace, self._with_further = replace, with_further
         self._own: set[Path] = set()
+        self._changed: dict[Path, str] = {}
         self._change = -1
 
     def look(self, begin: Callable[[JobFile], Bytes]) -> list[tuple[JobFile, Path]]:
@@ -66,7 +69,22 @@ class Fetching:
             self._connection.fetch(self._record["id"], each.part, path, begin(each), each.file)
             self._own.add(path)
             self.fetched += 1
+            self._changed.pop(path, None)
+            if each.size and not self._record.get("passes") and not is_here(path, each):  # (a pass replaces the one before)
+                self._changed[path] = each.output
         return found
+
+    def check_rendered(self) -> None:
+        """Raise `Conflict` where a file that was fetched is not what the job rendered under its name."""
+        if self._changed:
+            names, one = list(self._changed.values()), len(self._changed) == 1
+            called = job_in_words(self._record["id"], self._record["name"])
+            raise Conflict(
+                f"{plural(len(names), 'file')} of the job {called} {'was' if one else 'were'} changed since the job rendered "
+                f"{'it' if one else 'them'}, by another job, a program or a person, and {'was' if one else 'were'} fetched as "
+                f"{'it is' if one else 'they are'} now: {some_of([harmless(name) for name in names])}. "
+                f"`brender requeue {short_id(self._record['id'])} --all` renders the job's own again"
+            )
 
     def _check(self, paths: Iterable[Path]) -> None:
         if not self._replace:

@@ -84,6 +84,7 @@ def fetch(
                 break
             time.sleep(_LOOK_SECONDS)
     say(f"{plural(fetching.fetched, 'file')} fetched to {fetching.folder}")
+    fetching.check_rendered()
     if movie is not None:
         speed = fps if fps is not None else float(job.record["fps"])
         for layer, target in _movies(movie, {layer for layer, _ in frames}).items():

@@ -24,7 +24,7 @@ from brender.commands.job_tree import graph_of, tree
 from brender.commands.jobspec import limit_options, priority_option, render_options, sharing_of, sharing_options
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.options import client, common, farm, json_option, pictures_option, server_option, site_option
-from brender.commands.output import duration, print_facts, print_json, print_table, roughly, say, say_cut, tell, when
+from brender.commands.output import duration, print_facts, print_json, print_table, roughly, say, say_cut, tell, tell_more, when
 from brender.commands.own_types import Submitting, given_settings, named_values, template_among
 from brender.commands.paging import all_option, counted_in_all, limit_option, wanted
 from brender.commands.projects import check_project
@@ -151,6 +151,7 @@ def submit(
         else:
             for warning in accepted["warnings"] if not wait else ():  # (else it is said while it is waited for)
                 say(f"Warning: {warning}", err=True)
+                tell_more(warning)
             what = in_tasks(spec.settings, accepted["frames"], accepted["tasks"])
             say(f"Job {short_id(accepted['id'])}, {spec.name}: {what}{_where_to(accepted, spec)}")
             if not wait and (reason := _why_it_waits(connection, accepted["id"])):
@@ -328,6 +329,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         say(f"{'Stuck:':<14}{at['name']} {at['reason']}")
     for warning in record["warnings"]:
         say(f"{'Warning:':<14}{warning}")
+    tell_more(*record["warnings"])
     for off in record["kept_off"]:
         say(f"{'Kept off:':<14}{off['worker_name']}, after {plural(off['failures'], 'failure')} in a row: {off['reason']}")
 

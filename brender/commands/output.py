@@ -47,10 +47,11 @@ def say(text: str, err: bool = False) -> None:
     click.echo(line(text), err=err)
 
 
-def tell_more(message: str) -> None:
-    """Print which section of the documentation is about *message*, where there is one and a person reads along."""
-    if (more := more_about(message)) and sys.stderr.isatty():
-        tell(more)
+def tell_more(*messages: str) -> None:
+    """Print which sections of the documentation are about *messages*, each once, where there are any and a person reads along."""
+    for more in dict.fromkeys(map(more_about, messages)):
+        if more and sys.stderr.isatty():
+            tell(more)
 
 
 def tell(text: str) -> None:

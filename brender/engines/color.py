@@ -18,6 +18,8 @@ _UNKNOWN = re.compile(
     re.IGNORECASE,
 )
 _ERROR = re.compile(r"OpenColorIO Error: (?:Error: )?(?P<text>.*)")
+#: Of a configuration that OpenColorIO can read and Blender cannot use (from 4.5 on); it renders with its own instead.
+_UNUSABLE = re.compile(r"^(?:Error, )?could not find any (?P<lacking>displays)|^failed to load config\b", re.IGNORECASE)
 #: Formats that hold the scene's linear light, which no view has been applied to.
 _LINEAR = {"OPEN_EXR", "OPEN_EXR_MULTILAYER", "HDR"}
 #: What two configurations call the same (Blender 5 knows so too).
@@ -46,7 +48,7 @@ class ColorRemarks:
 def color_line(line: str) -> str | None:
     """Return *line* without its beginning, if it is about what color management lacks."""
     said = _BEGINNING.sub("", line).strip()
-    return said if _UNKNOWN.match(said) or _ERROR.search(said) else None
+    return said if _UNKNOWN.match(said) or _ERROR.search(said) or _UNUSABLE.match(said) else None
 
 
 def read_remarks(lines: Sequence[str]) -> ColorRemarks:
@@ -59,6 +61,8 @@ def read_remarks(lines: Sequence[str]) -> ColorRemarks:
     for line in lines:
         if (error := _ERROR.search(line)) is not None:
             errors.append(error["text"].strip())
+        elif (unusable := _UNUSABLE.match(line)) is not None:
+            errors.append(f"it has no {unusable['lacking']}" if unusable["lacking"] else line)
         elif (found := _UNKNOWN.match(line)) is not None:
             name = found["device"] if found["display"] else found["name"]
             unknown.append(

@@ -59,9 +59,12 @@ def check_configuration(name: str) -> None:
     remedy = "Name another with --ocio, or --ocio none to leave it to the workers"
     if not name.startswith(BUILT_IN) and not Path(name).is_file():
         raise BadInput(f"There is no OCIO configuration {name}. {remedy}")
-    problem = oiio.ColorConfig(name).geterror()
+    configuration = oiio.ColorConfig(name)
+    problem = configuration.geterror()
     if problem and _TOO_NEW not in problem:  # (too new for what is installed here: the workers' Blenders may know it)
         raise BadInput(f"The OCIO configuration {name} cannot be read: {problem.strip().splitlines()[0]}. {remedy}")
+    if not problem and not configuration.getDisplayNames():
+        raise BadInput(f"The OCIO configuration {name} has no displays, so Blender would use its own instead. {remedy}")
 
 
 def read_configuration(path: Path) -> Configuration:

@@ -78,11 +78,22 @@ def verify(path: Path, size: tuple[int, int] | None, filled: bool = False) -> Pi
     # Reading is lazy; force all of it, which is what finds a file that ends too early.
     if not picture.read(0, 0, True, oiio.FLOAT):
         raise BadPicture(f"the file that was written does not decode: {picture.geterror()}")
+    _check_further_parts(path, picture.nsubimages)
     stats = oiio.ImageBufAlgo.computePixelStats(picture)
     strange = _strange(picture, stats)
     if filled and (share := _empty_tiles(picture)):
         strange.append(f"is empty in rectangles that make {share:.0%} of it, as tiles are that a device has not rendered")
     return Picture(spec.width, spec.height, tuple(strange), picture, _empty_cells(picture, stats))
+
+
+def _check_further_parts(path: Path, count: int) -> None:
+    """Decode all *count* parts of the file at *path* but the first. Blender 5 writes each pass of a multilayer OpenEXR as a
+    part. Raises `BadPicture`."""
+    for part in range(1, count):
+        further = oiio.ImageBuf(str(path), part, 0)
+        if not further.read(part, 0, True):
+            name = further.spec().get_string_attribute("name") or f"number {part + 1}"
+            raise BadPicture(f"the part {name} of the file that was written does not decode: {further.geterror()}")
 
 
 def newly_empty(empty: str, neighbours: Iterable[str]) -> str | None:

@@ -321,6 +321,11 @@ class JobState(Entity):
             self.warnings.append(warning)
             self.touch()
 
+    def forget_missing_files(self) -> None:
+        """Remove the warnings that files are missing. All of it is rendered again, and a worker that still misses one says so."""
+        self.warnings = [warning for warning in self.warnings if not warning.startswith("Missing file: ")]
+        self.touch()
+
     def count_part(self, task: int, seconds: float, memory: int, kept: bool) -> None:
         """Count a part of its task number *task* that is done, after so many *seconds*."""
         self.completed_parts += 1

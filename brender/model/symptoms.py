@@ -12,7 +12,7 @@ SYMPTOMS: dict[str, str] = {
     "black-frames": r"is all black|pixels that are no numbers|is exactly empty",
     "wrong-colors": r"OCIO configuration|OpenColorIO",
     "needs-trust": r"--accept-trusted|Not trusted: |--trusted",
-    "not-the-files": r"not what the job .* has under (?:its|their) names?",
+    "not-the-files": r"not what the job .* has under (?:its|their) names?|changed since the job rendered",
     "same-files": r"writes (?:to )?the same files",
     "disk-full": r"No room (?:on the disk|for a backup)|GB free, and ",
     "out-of-memory": r"ran out of memory|CUDA out of memory|more memory than",

@@ -10,11 +10,12 @@ from .client import FarmError
 _MAGIC = b"v/1\x01"
 _MULTIPART = 0x1000
 _LONG_NAMES = 0x400
+_TILED, _DEEP = 0x200, 0x800
 _PLAIN = ("RGBA", "rgba", "XYZW", "xyzw", "UVA", "uva")
 #: Names of layer, pass and channel: what has fewer is the picture of a plain file.
 _NAMED = 3
 #: The attributes whose values are needed here; those of the others, such as the manifests of cryptomattes, are passed over.
-_NEEDED = ("channels", "dataWindow", "multiView", "name", "view")
+_NEEDED = ("channels", "chunkCount", "dataWindow", "multiView", "name", "type", "view")
 #: The format's own limit of names and types, with the byte that ends them.
 _NAME_MOST = 256
 #: A head with more attributes, of more bytes, or with more bytes that are needed of it, is not one that a renderer wrote.
@@ -41,6 +42,20 @@ def read_header(path):
     try:
         with open(path, "rb") as file:
             return _parsed(file) if file.read(len(_MAGIC)) == _MAGIC else None
+    except OSError as error:
+        raise FarmError(f"{path} cannot be read: {error.strerror or error}") from error
+    except _BROKEN as error:
+        raise _not_whole(path) from error
+
+
+def check_whole(path):
+    """Raise `FarmError` if the OpenEXR file at *path* ends before its last block of pixels. Blender shows black for what is not
+    there, and says nothing."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(len(_MAGIC))
+            flags, parts = _heads(file)
+            _check_blocks(file, flags, parts)
     except OSError as error:
         raise FarmError(f"{path} cannot be read: {error.strerror or error}") from error
     except _BROKEN as error:
@@ -85,11 +100,7 @@ def _not_whole(path):
 
 def _parsed(file):
     """Return the `Header` of the *file*, which is read as far as its magic number. Raises the errors of `_BROKEN`."""
-    (flags,) = struct.unpack("<I", file.read(4))
-    head = _Head(file)
-    parts = [head.part()]
-    while flags & _MULTIPART and (part := head.part()):
-        parts.append(part)
+    _, parts = _heads(file)
     left, low, right, high = struct.unpack("<4i", parts[0]["dataWindow"])
     width, height = right - left + 1, high - low + 1
     if not (0 < width <= _SIDE_MOST and 0 < height <= _SIDE_MOST):
@@ -97,6 +108,38 @@ def _parsed(file):
     names = [name for part in parts for name in _names(part)]
     has_views = any("multiView" in part or "view" in part for part in parts)
     return Header(width, height, _layers(names), has_views)
+
+
+def _heads(file):
+    """Return the flags of the *file*, which is read as far as its magic number, and the attributes of each of its parts."""
+    (flags,) = struct.unpack("<I", file.read(4))
+    head = _Head(file)
+    parts = [head.part()]
+    while flags & _MULTIPART and (part := head.part()):
+        parts.append(part)
+    return flags, parts
+
+
+def _check_blocks(file, flags, parts):
+    """Raise `ValueError` if a block of pixels of the *file*, which is read as far as its head, does not lie in it."""
+    begin, size = file.tell(), os.fstat(file.fileno()).st_size
+    if flags & _MULTIPART:
+        count = sum(struct.unpack("<i", part["chunkCount"])[0] for part in parts)
+    else:  # the places of all blocks lie between the head and the first block
+        count = (struct.unpack("<Q", file.read(8))[0] - begin) // 8
+    if not 0 < count <= (size - begin) // 8:
+        raise ValueError("the places of the pixels are not there")
+    file.seek(begin)
+    places = struct.unpack(f"<{count}Q", file.read(8 * count))
+    last = max(places)
+    if min(places) < begin + 8 * count or last >= size:
+        raise ValueError("pixels are not there")
+    kinds = [part.get("type", b"scanlineimage").rstrip(b"\0") for part in parts]
+    if not flags & (_TILED | _DEEP) and all(kind == b"scanlineimage" for kind in kinds):
+        words = 3 if flags & _MULTIPART else 2  # the part, the line and the length of what follows
+        file.seek(last)
+        if last + 4 * words + struct.unpack(f"<{words}i", file.read(4 * words))[-1] > size:
+            raise ValueError("the last pixels are not there")
 
 
 class _Head:

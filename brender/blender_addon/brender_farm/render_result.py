@@ -11,7 +11,7 @@ import tempfile
 import bpy
 
 from .client import FarmError
-from .exr_header import read_header, write_as_layer
+from .exr_header import check_whole, read_header, write_as_layer
 
 _ENGINE = "BRENDER_FRAMES"
 _LAYER = "Farm"
@@ -122,6 +122,8 @@ def _render(path):
 def _given(scene, path, stack):
     """Return what the engine is to read of *path*, and what is not exact about it, in words."""
     header = read_header(path)
+    if header is not None:
+        check_whole(path)
     if header is not None and header.has_views:
         raise FarmError(f"{os.path.basename(path)} holds the pictures of several views: the Render Result takes one alone")
     if header is not None and header.layers:

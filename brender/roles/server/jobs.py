@@ -305,6 +305,7 @@ class Jobs:
         job.recent.clear()
         if selection.statuses == ALL_ENDED and selection.frames is None and not job.live:
             job.unpin()
+            job.forget_missing_files()
         job.sweeps.append(Sweep("requeue", statuses=selection.statuses, frames=selection.frames, user=user))
         job.touch()
         if job.status in ENDED_JOB:
