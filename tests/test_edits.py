@@ -121,7 +121,7 @@ def test_frames_that_are_added_are_rendered_and_what_is_done_stays(world: World)
 
 
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({"settings": {"frames": "1-9", "samples": 4}, "tags": ["gpu"]}, {"film": "a.mp4"}, "--tag gpu --frames 1-9 --samples 4`"),
+    ({"settings": {"frames": "1-9", "chunk": 4}, "tags": ["gpu"]}, {"film": "a.mp4"}, "--tag gpu --frames 1-9 --set chunk=4`"),
     ({"settings": {"frames": "1-2", "format": "JPEG"}}, {}, "their files in another"),
     ({"settings": {"frames": ""}}, {}, "frame set is empty"),
     ({"settings": {"numbered": "1-9"}}, {}, "cannot be edited"),

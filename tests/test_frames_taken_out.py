@@ -8,8 +8,13 @@ import pytest
 
 from brender.bus.messages import Sorry
 from brender.jobs import edits
-from brender.jobs.numbering import Numbering, numbering_of, renumbered
+from brender.jobs.declare import job_type
+from brender.jobs.edits import revise
+from brender.jobs.numbering import Numbering, numbering_of, renumbered, tasks_without_frames
+from brender.jobs.stages import check_stages
+from brender.model.edit import Edit
 from brender.model.frames import arrange, chunk, format_frames, parse_frames
+from brender.model.job import FILM, NOISY
 from brender.roles.server.farm_store import FarmStore
 from tests.test_edits import edit, stop
 from tests.world import World, animation, farm_of_two
@@ -143,6 +148,104 @@ def test_what_is_made_of_frames_is_made_of_those_that_are_left(world: World, mor
         assert "the film keeps its name, shot.mp4" in spec["revisions"][-1]["said"]
 
 
+MADE_OF_FRAMES: list[dict[str, Any]] = [
+    {"denoise_after": True},
+    {"copy_to": "/delivery"},
+    {"film": "shot.mp4"},
+    {"denoise_after": True, "copy_to": "/delivery", "film": "shot.mp4"},
+]
+
+
+def check_made(world: World, job: str, frames: list[int], more: dict[str, Any]) -> None:
+    """*job* has completed just *frames*, with all that is made of each, and of all once."""
+    row, has_film = world.ask("job", id=job), "film" in more
+    each = 1 + ("denoise_after" in more) + ("copy_to" in more)
+    count = len(frames) * each + has_film * (1 + ("copy_to" in more))
+    assert (row["status"], row["part_count"], row["completed_parts"], row["failures"]) == ("completed", count, count, 0)
+    parts = world.ask("parts", job=job)
+    films = [part for part in parts if part["output"] == more.get("film")]
+    assert len(films) == has_film * (1 + ("copy_to" in more))
+    assert sorted(part["frame"] for part in parts if part not in films) == sorted(frames * each)
+    made = [part["finished"] for part in parts if part["piece"] == FILM]
+    assert not made or made[0] >= max(part["finished"] for part in parts if part["piece"] in (0, NOISY))
+    stages = world.ask("graph", id=job)["stages"]
+    assert all(set(stage["counts"]) == {"completed"} and stage["counts"]["completed"] == stage["tasks"] for stage in stages)
+    assert len(stages) == each + has_film * (1 + ("copy_to" in more))
+    assert world.server.dispatch.audit() == []
+
+
+@pytest.mark.parametrize("more", MADE_OF_FRAMES)
+@pytest.mark.parametrize("done", ["none", "first", "all"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_frames_are_added_to_a_job_that_makes_more_of_them_and_the_film_is_made_of_all(
+    world: World, more: dict[str, Any], done: str, restart: bool
+) -> None:
+    world.sweep_size = 2
+    world.start_server()
+    job = world.submit(animation("3-5", chunk=1, **more))["id"]
+    if done == "first":
+        world.run(3.0)
+        world.finish("one")
+    elif done == "all":
+        world.finish_everything()
+    for frames in ("1-6", "1-8"):
+        assert not isinstance(edit(world, job, settings={"frames": frames}), Sorry)
+        if restart:
+            world.start_server()
+        world.run(3.0)
+    stop(world)
+    rendered = world.finish_everything()
+    assert done != "all" or not {3, 4, 5} & set(rendered), "what is done stays"
+    check_made(world, job, [1, 2, 3, 4, 5, 6, 7, 8], more)
+    assert not isinstance(edit(world, job, settings={"frames": "2-3,9"}), Sorry)
+    world.finish_everything()
+    check_made(world, job, [2, 3, 9], more)
+    world.act("requeue", job, value="3")
+    world.finish_everything()
+    check_made(world, job, [2, 3, 9], more)
+    if "film" in more:
+        assert "the film keeps its name, shot.mp4" in world.ask("job", id=job)["revisions"][1]["said"]
+
+
+def test_a_film_that_is_being_made_is_stopped_where_frames_are_added(world: World) -> None:
+    job = world.submit(animation("1-2", chunk=1, film="shot.mp4"))["id"]
+    while not any(stub.running is not None and stub.running.parts[0].piece == FILM for stub in world.workers.values()):
+        for name in world.workers:
+            if world.workers[name].running is not None:
+                world.finish(name)
+        world.run(1.0)
+    edit(world, job, settings={"frames": "1-3"})
+    stop(world)
+    assert [each["outcome"] for each in world.ask("attempts", job=job)].count("canceled") == 1
+    world.finish_everything()
+    check_made(world, job, [1, 2, 3], {"film": "shot.mp4"})
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_film_of_files_that_travel_is_made_of_the_frames_of_before_and_those_that_were_added(
+    world: World, restart: bool
+) -> None:
+    def finish() -> tuple[str, ...]:
+        """Finish all; returns the digests of what the film was made of."""
+        made: tuple[str, ...] = ()
+        while world.status(job) != "completed":
+            world.run(3.0)
+            for name, stub in world.workers.items():
+                if stub.running is not None:
+                    grant, (part,) = stub.running, stub.running.parts
+                    made = grant.pieces if part.piece == FILM else made
+                    world.finish_part(name, digest=f"{part.frame:064}")
+                    world.finish(name)
+        return made
+
+    job = world.submit(animation("1-3", chunk=1, film="shot.mp4", bundle="b" * 64, file="shot.blend"))["id"]
+    assert finish() == tuple(f"{frame:064}" for frame in (1, 2, 3))
+    edit(world, job, settings={"frames": "1-5"})
+    if restart:
+        world.start_server()
+    assert finish() == tuple(f"{frame:064}" for frame in (1, 2, 3, 4, 5))
+
+
 def test_a_frame_that_waits_for_one_that_is_gone_waits_for_all_of_the_other_job(world: World) -> None:
     first = world.submit(animation("1-4", chunk=1))["id"]
     second = world.submit(animation("1-4", chunk=1, name="comp", output="/comp"))["id"]
@@ -194,6 +297,30 @@ def test_each_frame_is_in_one_task_only_however_frames_came_and_went(order: str)
         found = Numbering(frames, settings["numbered"], order, size)
         assert [tuple(found.of_task(index)) for index in range(found.task_count)] == wanted, settings
         assert (found.empty, found.frame_count) == (wanted.count(()), len(kept)), settings
+
+
+@pytest.mark.parametrize("more", [{}, *MADE_OF_FRAMES])
+def test_tasks_keep_their_numbers_and_make_each_frame_once_however_frames_come_and_go(more: dict[str, Any]) -> None:
+    chance, kind = random.Random(str(more)), job_type("blender-animation")
+    for _ in range(20):
+        chunk = 1 if "denoise_after" in more else chance.randint(1, 3)
+        spec = kind.prepare(animation("1-6", chunk=chunk, order=chance.choice(["forward", "preview"]), **more))
+        for _ in range(chance.randint(1, 4)):
+            before, frames = spec, format_frames(chance.sample(range(1, 16), chance.randint(1, 15)))
+            spec, gone = (revised := revise(kind, spec, Edit(settings={"frames": frames}))).spec, revised.gone
+            check_stages(spec.job_type, kind.stages(spec), kind.task_count(spec))
+            of_frames = [stage.of_frames for stage in kind.stages(before) for _ in range(stage.count)]
+            for number in range(kind.task_count(before)):
+                had, has = (kind.task(each, number).parts for each in (before, spec))
+                left = tuple(part for part in had if part.frame not in gone)
+                assert has == left if of_frames[number] else len(has) <= len(had)
+        tasks = [kind.task(spec, number).parts for number in range(kind.task_count(spec))]
+        parts = [part for each in tasks for part in each]
+        films = [part for part in parts if part.output == more.get("film")]
+        each = 1 + ("denoise_after" in more) + ("copy_to" in more)
+        assert sorted(part.frame for part in parts if part not in films) == sorted(parse_frames(frames) * each)
+        assert len(films) == ("film" in more) * (1 + ("copy_to" in more)) and len(parts) == kind.part_count(spec)
+        assert tasks.count(()) == tasks_without_frames(spec.settings)
 
 
 @pytest.mark.parametrize("size", [1, 3])

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from brender.bus.messages import PartDone
-from brender.farm import sweeps
+from brender.farm import left_out, sweeps
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.farm.sweep import Sweep
@@ -45,6 +45,7 @@ KEPT = Conditions(crashing=0.0, part_seconds=0.3, habits=Habits(times=(0,), dele
 EDITED = Conditions(
     crashing=0.012,
     part_seconds=3.0,
+    films=0.5,
     habits=Habits(asks=("edit", "edit", "edit", "requeue_failed", "cancel"), times=(3, 8), deletes=(0,), own_folder=1.0),
 )
 RARE = (LONG_OUTAGES, MESSAGES_OVERTAKE, RENDERED_AGAIN_AND_AGAIN, REQUEUED_AND_DELETED, OVERWRITTEN, KEPT)
@@ -260,6 +261,12 @@ def test_an_attempt_that_an_edit_does_not_stop_is_found(monkeypatch: pytest.Monk
 def test_frames_that_an_edit_leaves_in_the_record_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeps, "cut_task", lambda farm, job, task, kept: None)
     assert first_violation(conditions=EDITED)
+
+
+def test_a_film_that_lacks_the_frames_that_were_added_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (left_out, sweeps):
+        monkeypatch.setattr(module, "is_superseded", lambda graph, number: False)
+    assert first_violation(conditions=EDITED, found_at=149)
 
 
 def test_an_edit_that_is_not_recorded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,13 @@ class Dependencies:
         self._frames: dict[int, tuple[int, ...]] = {}
         """The frames of these."""
 
+    def grow(self, graph: Graph) -> None:
+        """Take *graph*, which has the stages of before, and perhaps more after them."""
+        for _ in graph.stages[len(self.graph.stages) :]:
+            self.unmade.append(Ranges())
+            self._in_memory.append(0)
+        self.graph = graph
+
     def enter(self, task: "TaskState") -> None:
         """Note that *task* is in memory now."""
         self._in_memory[self.graph.place(task.number)] += 1

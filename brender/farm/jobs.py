@@ -272,12 +272,12 @@ class JobState(Entity):
     # --- transitions --------------------------------------------------------------------------------------------------
 
     def revise(self, spec: JobSpec, need: Requirements, task_count: int, part_count: int) -> None:
-        """Let it be what *spec* says from now on, with as many stages as before, and perhaps more tasks and parts."""
+        """Let it be what *spec* says from now on, with the stages of before, and perhaps more of them, of tasks and of parts."""
         self.spec, self.need, self.priority = spec, need, spec.priority
         self.task_count, self.part_count = task_count, part_count
         for name in ("order_for_workers", "is_elastic", "_tasks_of_parts"):
             self.__dict__.pop(name, None)
-        self.dependencies.graph = Graph(self.type.stages(spec))
+        self.dependencies.grow(Graph(self.type.stages(spec)))
         self.revision += 1
         self.rewrite()
 
@@ -354,7 +354,7 @@ class JobState(Entity):
 
     def _finishes_frames(self, task: int) -> bool:
         """Whether its task number *task* is the last of several steps of its frames."""
-        return steps_of(self.spec.settings) > 1 and self.graph.place(task) == self.graph.last_of_frames
+        return steps_of(self.spec.settings) > 1 and self.graph.place(task) in self.graph.last_of_frames
 
     def uncount_part(self, task: int, part: PartState) -> None:
         """Count *part* of its task number *task* no longer, which was done, for it is queued again; what was warned of it is no

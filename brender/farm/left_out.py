@@ -1,8 +1,11 @@
-"""Frames that an edit takes out of a job: their parts go from the record, and tasks that have no others end. Pure.
+"""What an edit takes out of a job: frames, and a film that is made of more of them then. Their parts go from the record, and
+tasks that have no others end. Pure.
 
 What is in memory is done at once (`leave_out`), so that nobody is given such a frame; the rest slice by slice
 (`brender.farm.sweeps`). The files of frames that were done stay where they are.
 """
+
+from collections.abc import Set
 
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
@@ -10,6 +13,8 @@ from brender.farm.stopping import stop
 from brender.farm.tasks import AttemptState, TaskState
 from brender.farm.waiting import note_left_out
 from brender.jobs.numbering import TAKEN_OUT, numbering_of
+from brender.jobs.stages import Graph
+from brender.model.job import FILM
 from brender.model.ranges import Ranges
 from brender.model.status import ENDED_TASK, TaskStatus
 
@@ -24,31 +29,47 @@ def leave_out(farm: Farm, job: JobState, mono: float) -> list[AttemptState]:
     that render such a frame or have no other left, and those that make something of all frames."""
     kept, graph, touched = numbering_of(job.spec.settings).kept, job.graph, frozenset(stages_of_frames(job))
     tasks = [farm.tasks[each] for each in sorted(job.tasks)]
-    cut = [task for task in tasks if graph.stage(task.number).of_frames and any(each.frame not in kept for each in task.parts)]
-    ending = [attempt for task in cut for attempt in task.attempts if not _goes_on(farm.attempts[attempt], task, kept)]
+    gone = {task.id: ids for task in tasks if (ids := gone_parts(job, task, kept))}
+    cut = [task for task in tasks if task.id in gone]
+    ending = [each for task in cut for each in task.attempts if not _goes_on(farm.attempts[each], task, gone[task.id])]
     ending += [attempt for task in tasks if graph.is_remade(graph.place(task.number), touched) for attempt in task.attempts]
-    stopped = stop(farm, job, ending, TAKEN_OUT, mono)
+    stopped = stop(farm, job, dict.fromkeys(ending), TAKEN_OUT, mono)
     resting = [task for task in cut if not task.attempts]
-    job.take_out(*(each.id for each in resting if all(part.done or part.frame not in kept for part in each.parts)))
+    job.take_out(*(each.id for each in resting if all(part.done or part.id in gone[each.id] for part in each.parts)))
     for task in cut:
         cut_task(farm, job, task, kept)
     farm.changed_jobs.add(job.id)
     return stopped
 
 
-def _goes_on(attempt: AttemptState, task: TaskState, kept: Ranges) -> bool:
-    """Return whether *attempt* at *task* renders a frame that is still of the job, as far as the server knows: then nothing of
-    what it has done is lost."""
+def _goes_on(attempt: AttemptState, task: TaskState, gone: Set[int]) -> bool:
+    """Return whether *attempt* at *task*, whose parts *gone* are no longer of the job, makes one that is, as far as the server
+    knows: then nothing of what it has done is lost."""
     first = next((part for part in task.parts if not part.done and attempt.has_to_do(part)), None)
-    return attempt.started and first is not None and first.frame in kept
+    return attempt.started and first is not None and first.id not in gone
+
+
+def gone_parts(job: JobState, task: TaskState, kept: Ranges) -> frozenset[int]:
+    """Return the ids of the parts of *task* that are no longer of *job*, which has the frames *kept*: those of other frames; and
+    all of a task that makes something of all frames, where a later one makes it, since frames were added."""
+    if job.graph.stage(task.number).of_frames:
+        return frozenset(part.id for part in task.parts if part.frame not in kept)
+    return frozenset(part.id for part in task.parts) if is_superseded(job.graph, task.number) else frozenset()
+
+
+def is_superseded(graph: Graph, number: int) -> bool:
+    """Return whether task *number* is of a stage that is made of all frames, and another after it makes that."""
+    stage = graph.stage(number)
+    return not stage.of_frames and any(each.title == stage.title for each in graph.stages[graph.place(number) + 1 :])
 
 
 def cut_task(farm: Farm, job: JobState, task: TaskState, kept: Ranges) -> None:
-    """Take the parts of *task* out of it, and out of the record, whose frames are not among those *kept*. It ends where it has
-    nothing left to do."""
-    gone = [part for part in task.parts if part.frame not in kept]
-    if not gone:
+    """Take the parts of *task* out of it, and out of the record, that are no longer of *job*, which has the frames *kept*. It
+    ends where it has nothing left to do."""
+    ids = gone_parts(job, task, kept)
+    if not ids:
         return
+    gone = [part for part in task.parts if part.id in ids]
     ended, failed = task.status in ENDED_TASK, task.status is TaskStatus.FAILED
     if ended:
         job.uncount_ended_task(failed, sum(part.is_given_up for part in task.parts))
@@ -57,10 +78,13 @@ def cut_task(farm: Farm, job: JobState, task: TaskState, kept: Ranges) -> None:
     for part in gone:
         if part.done:
             job.uncount_part(task.number, part)
-        job.measured.pop(part.frame, None)
-        job.pieces.pop(part.frame, None)
+            if part.piece == FILM and not job.spec.overwrite:
+                job.overwrite()  # it is made again, under its name
+        if part.frame not in kept:  # (a film has the number of the last of its frames, which may stay)
+            job.measured.pop(part.frame, None)
+            job.pieces.pop(part.frame, None)
         farm.ledger.drop("part", part.id)
-    task.parts = [part for part in task.parts if part.frame in kept]
+    task.parts = [part for part in task.parts if part.id not in ids]
     reason = "" if task.parts else TAKEN_OUT
     if ended:
         if task.is_done and task.status is not TaskStatus.COMPLETED:

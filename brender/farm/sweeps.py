@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from brender.farm.left_out import cut_task
+from brender.farm.left_out import cut_task, is_superseded
 from brender.farm.sweep import Sweep
 from brender.farm.waiting import note_queued_again
 from brender.jobs.numbering import numbering_of
@@ -42,7 +42,7 @@ def sweep_slice(farm: "Farm", job: "JobState", tasks: Sequence["TaskState"], is_
             rename(job, task, task.parts)
         if sweep.what == "cancel":
             _cancel(farm, job, task)
-        elif leaves_out and job.graph.stage(task.number).of_frames:
+        elif leaves_out and (job.graph.stage(task.number).of_frames or is_superseded(job.graph, task.number)):
             cut_task(farm, job, task, numbering_of(job.spec.settings).kept)
         elif leaves_out and not job.graph.is_remade(job.graph.place(task.number), frozenset(touched)):
             continue

@@ -164,8 +164,8 @@ def frames_of(task: TaskState) -> set[int]:
 
 
 def is_last_of_frames(job: JobState, task: TaskState) -> bool:
-    """Return whether *task* is of the stage of *job* that its frames are done with."""
-    return job.graph.place(task.number) == job.graph.last_of_frames
+    """Return whether *task* is of a stage of *job* that its frames are done with."""
+    return job.graph.place(task.number) in job.graph.last_of_frames
 
 
 def _frame_done(farm: Farm, awaited: Awaited, frame: int) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
+from brender.jobs.animation_stages import COPIES, FILM_COPY, FILM_STAGE, FRAMES, place_in, runs_of_frames
 from brender.jobs.blender_settings import CHUNK_MOST, IN_ORDER, SETTINGS, WARM
 from brender.jobs.copies import checked_target
 from brender.jobs.declare import Setting, check_settings
 from brender.jobs.film import FRAMES_FORMAT, as_film, check_film, name_of_asked, plan_film, writes_film
 from brender.jobs.numbering import numbering_of
 from brender.jobs.pieces import piece_name
-from brender.jobs.stages import Run, Stage, Wait, in_a_row
+from brender.jobs.stages import Run, Stage, in_a_row
 from brender.jobs.view_layers import TEMPLATE, check_layers, layers_apart, named_for
 from brender.model import path_templates
 from brender.model.cameras import marked_cameras
@@ -53,7 +54,6 @@ from brender.model.units import steps_of
 from brender.model.views import check_suffixes, view_name, view_suffixes
 
 #: Its stages, as far as it has them.
-FRAMES, DENOISED, FILM_STAGE, COPIES, FILM_COPY = "frames", "denoise", "film", "copies", "copy of the film"
 
 #: What Blender calls each engine, in the versions that brender renders with.
 _ENGINE_WORDS = {
@@ -171,11 +171,11 @@ class BlenderAnimation:
         return frames * steps_of(settings) + has_film * (1 + bool(settings.get("copy_to")))
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
-        stage = next(each for each in self.stages(spec) if index <= each.last_task)
-        return TaskPlan(index=index, parts=tuple(self._parts(spec, stage.name, index - stage.first_task)))
+        placed = place_in(self.stages(spec), index)
+        return TaskPlan(index=index, parts=() if placed is None else tuple(self._parts(spec, *placed)))
 
     def _parts(self, spec: JobSpec, stage: str, number: int) -> Iterator[PartPlan]:
-        """Yield the parts of task *number* of *stage*."""
+        """Yield the parts of task *number* of all that *stage* has."""
         settings = spec.settings
         if stage in (FILM_STAGE, FILM_COPY):
             piece = FILM if stage == FILM_STAGE else COPY
@@ -199,23 +199,15 @@ class BlenderAnimation:
         return in_a_row(self._runs(spec))
 
     def _runs(self, spec: JobSpec) -> Iterator[Run]:
-        settings, count, last = spec.settings, numbering_of(spec.settings).task_count, FRAMES
-        yield Run(FRAMES, count)
-        if settings.get("denoise_after"):
-            yield Run(DENOISED, count, (Wait(last, by_frame=True),))
-            last = DENOISED
-        if settings["film"]:
-            yield Run(FILM_STAGE, 1, (Wait(last),), of_frames=False)
-        if settings.get("copy_to"):
-            yield Run(COPIES, count, (Wait(last, by_frame=True),))
-            if settings["film"]:
-                yield Run(FILM_COPY, 1, (Wait(FILM_STAGE),), of_frames=False)
+        yield from runs_of_frames(spec.settings)
 
     def rank(self, spec: JobSpec, index: int, measured: Mapping[int, float]) -> float:
         """Return the rank of task *index*: a frame that is begun is finished, and copied, before others are begun."""
         if steps_of(spec.settings) == 1:
             return 0.0
-        return -float(next(place for place, each in enumerate(self.stages(spec)) if index <= each.last_task))
+        stages = self.stages(spec)
+        title = next(each.title for each in stages if index <= each.last_task)
+        return -float(next(place for place, each in enumerate(stages) if each.name == title))
 
     def requirements(self, spec: JobSpec) -> Requirements:
         assert spec.facts is not None, "a prepared blender-animation has its file's facts"

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from brender.jobs.blender_animation import FRAMES, BlenderAnimation
+from brender.jobs.animation_stages import FRAMES
+from brender.jobs.blender_animation import BlenderAnimation
 from brender.jobs.blender_settings import IN_ORDER, SETTINGS, WARM
 from brender.jobs.declare import FILES, Setting
 from brender.jobs.numbering import numbering_of

@@ -143,27 +143,32 @@ def _check_plan(kind: JobType, spec: JobSpec, revised: JobSpec, edit: Edit, of_f
         raise BadInput("Change the frames in one edit and their files in another")
     count, now = kind.task_count(spec), kind.task_count(revised)
     grows = of_frames and (now > count or not gone)
-    stages = len(kind.stages(spec)), len(kind.stages(revised))
-    same = stages[0] == stages[1] and (renames or kind.output_key(spec) == kind.output_key(revised))
+    stages = kind.stages(spec), kind.stages(revised)
+    same = (grows or len(stages[0]) == len(stages[1])) and (renames or kind.output_key(spec) == kind.output_key(revised))
     if renames:
-        same = same and stages[0] == 1 and not spec.settings.get("pieces") and not passes_of(spec.settings)
+        same = same and len(stages[0]) == 1 and not spec.settings.get("pieces") and not passes_of(spec.settings)
     if grows:
         ordered = NUMBERED.name in revised.settings or revised.settings.get("order", _FORWARD) == _FORWARD
-        same = same and stages[0] == 1 and now > count and ordered
+        # (Frames come after the job's own: in its only stage, or in stages of their own.)
+        after = len(stages[1]) == 1 or (stages[0][0].of_frames and stages[1][: len(stages[0])] == stages[0])
+        same = same and after and now > count and ordered
     else:
         same = same and now == count and (bool(gone) or kind.part_count(spec) == kind.part_count(revised))
     step = max(1, count // _COMPARED)
     compared = {*range(0, count, step), count - 1}
-    graph = Graph(kind.stages(spec))
-    if not same or any(
-        _task(kind, spec, number, renames, gone if graph.stage(number).of_frames else Ranges())
-        != _task(kind, revised, number, renames)
-        for number in compared
-    ):
+    graph = Graph(stages[0])
+
+    def differs(number: int) -> bool:
+        of_frames, made = graph.stage(number).of_frames, _task(kind, revised, number, renames)
+        if grows and not of_frames and not made.parts:
+            return False  # what is made of all frames, a later stage makes
+        return _task(kind, spec, number, renames, gone if of_frames else Ranges()) != made
+
+    if not same or any(map(differs, compared)):
         if grows:
             raise BadInput(
-                "The new frames would not come after the job's own tasks: it has a film or other stages, or its type cannot "
-                f"number them so. `{clone_command(spec.id, edit)}` renders them as a job of their own"
+                "The new frames would not come after the job's own tasks: it bakes first, or goes over its frames in passes, "
+                f"or its type cannot number them so. `{clone_command(spec.id, edit)}` renders them as a job of their own"
             )
         raise BadInput(
             "So edited, the job would have other tasks, or files with other names: "

@@ -69,6 +69,11 @@ class Numbering:
             raise BadInput(f"The setting 'numbered' lacks {some_of(named)} of the job's frames: leave it out")
         return tuple(reversed(void))
 
+    @property
+    def run_tasks(self) -> tuple[int, ...]:
+        """How many tasks each run has."""
+        return tuple(chunk_count(len(run), self.size) for run in self.runs)
+
     def of_task(self, index: int) -> Sequence[int]:
         """Return the frames of task *index*, from 0."""
         run = bisect_right(self._firsts, index) - 1
@@ -135,4 +140,6 @@ def tasks_without_frames(settings: Mapping[str, Any]) -> int:
     """Return how many tasks of a prepared job with these *settings* have no frame left, since those were taken out."""
     if not settings.get("numbered"):
         return 0
-    return numbering_of(settings).empty * (passes_of(settings) or steps_of(settings))
+    numbering, of_all = numbering_of(settings), bool(settings.get("film")) * (1 + bool(settings.get("copy_to")))
+    # (Of what is made of all frames, each run has a task, and that of the last does it.)
+    return numbering.empty * (passes_of(settings) or steps_of(settings)) + (len(numbering.runs) - 1) * of_all

@@ -25,7 +25,8 @@ class Stage(msgspec.Struct, frozen=True):
 
     Stages follow each other without a gap, in the order in which they can be done: each waits only for stages before it.
     ``of_frames``: people may ask for its frames to be rendered again. Else it is done again only when something is that it waits
-    for, such as the film of all frames.
+    for, such as the film of all frames. ``goes_on``: the stage that it is more of, with frames that were added to the job later;
+    of what is made of all frames the last one counts, and those before have nothing to do. "": it is the first of its kind.
     """
 
     name: str
@@ -33,6 +34,12 @@ class Stage(msgspec.Struct, frozen=True):
     count: int
     after: tuple[Wait, ...] = ()
     of_frames: bool = True
+    goes_on: str = ""
+
+    @property
+    def title(self) -> str:
+        """What people call it: as the stage that it is more of."""
+        return self.goes_on or self.name
 
     @property
     def last_task(self) -> int:
@@ -56,6 +63,7 @@ class Run(NamedTuple):
     tasks: int
     after: tuple[Wait, ...] = ()
     of_frames: bool = True
+    goes_on: str = ""
 
 
 def in_a_row(runs: Iterable[Run]) -> tuple[Stage, ...]:
@@ -63,7 +71,7 @@ def in_a_row(runs: Iterable[Run]) -> tuple[Stage, ...]:
     found: list[Stage] = []
     for run in runs:
         first = found[-1].last_task + 1 if found else 0
-        found.append(Stage(run.name, first, run.tasks, run.after, run.of_frames))
+        found.append(Stage(run.name, first, run.tasks, run.after, run.of_frames, run.goes_on))
     return tuple(found)
 
 
@@ -103,8 +111,9 @@ class Graph:
         self.has_waits = any(self.waits)
         self.main = max(self.stages, key=lambda stage: stage.count)
         """The stage that has the most tasks: what is measured of a job is mostly measured there."""
-        self.last_of_frames = max((place for place, stage in enumerate(self.stages) if stage.of_frames), default=0)
-        """The place of the stage that frames are done with."""
+        last = next((stage.title for stage in reversed(self.stages) if stage.of_frames), self.stages[0].title)
+        self.last_of_frames = frozenset(place for place, stage in enumerate(self.stages) if stage.title == last)
+        """The places of the stages that frames are done with."""
         self._remade: tuple[frozenset[str], tuple[bool, ...]] | None = None
         self._firsts = [stage.first_task for stage in self.stages]
 

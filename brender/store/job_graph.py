@@ -1,6 +1,8 @@
 """Questions about what waits for what: the stages of a job, the jobs that it waits for, and those that wait for it."""
 
 from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -116,12 +118,13 @@ def stages(record: "Record", row: Any) -> list[dict[str, Any]]:
     begun = attempt.select(attempt.task).where(SQL(ATTEMPT_LIVE) & (attempt.job == row.id) & attempt.started.is_null(False))
     stands = Case(None, [((task.status == "active") & task.id.not_in(begun), HANDED_OUT)], task.status)
     told, empty = [], numbering_of(row.settings).empty if row.settings.get("numbered") else 0
-    for stage in found:
-        own = (task.job == row.id) & (task.number >= stage.first_task)
-        if stage is not found[-1]:
-            own &= task.number <= stage.last_task
+    for title in dict.fromkeys(stage.title for stage in found):
+        stage, *others = same = [each for each in found if each.title == title]
+        of_these = (task.number.between(each.first_task, each.last_task) for each in same)
+        own = (task.job == row.id) & (task.number >= stage.first_task if stage is found[-1] else reduce(or_, of_these))
         counts = dict(task.select(stands, fn.COUNT(task.id)).where(own & (task.reason != TAKEN_OUT)).group_by(stands).tuples())
         after = [{"stage": wait.stage, "by_frame": wait.by_frame} for wait in stage.after]
-        left_out = empty if stage.of_frames else 0
-        told.append({"name": stage.name, "tasks": stage.count - left_out, "counts": counts, "after": after})
+        left_out = empty if stage.of_frames else len(others)
+        tasks = sum(each.count for each in same) - left_out
+        told.append({"name": title, "tasks": tasks, "counts": counts, "after": after})
     return told

@@ -164,7 +164,7 @@ def tasks(record: Record, job: str, limit: int = 1000, offset: int = 0) -> list[
     graph = Graph(job_graph.stages_of(tables.Job.get_by_id(id)))
     for row in rows:
         stage = graph.stage(row["number"])
-        row |= {"stage": stage.name, "of_frames": stage.of_frames}
+        row |= {"stage": stage.title, "of_frames": stage.of_frames}
         row["frames"] = frames.get(row["id"], [])
         row["attempt"] = attempts.get(row["id"])
     return rows

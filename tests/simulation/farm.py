@@ -94,7 +94,8 @@ class Conditions:
 
     ``crashing``: how likely a machine dies at each step where it may. ``part_seconds``: what a part takes. ``outages``: the
     seconds for which a link is cut, at most, again and again; nothing else fails then. ``weather``: how badly
-    messages travel. ``habits``: what people do. ``limited``: owners of workers allow some folders only.
+    messages travel. ``habits``: what people do. ``limited``: owners of workers allow some folders only. ``films``: how likely a
+    job makes a film of its frames.
     """
 
     crashing: float | None = None
@@ -103,6 +104,7 @@ class Conditions:
     weather: Weather | None = None
     habits: Habits | None = None
     limited: bool | None = None
+    films: float = 0.0
 
 
 @dataclass
@@ -148,6 +150,7 @@ class Simulation:
         self.completed: dict[int, str] = {}
         self.job_of_part: dict[int, str] = {}
         self.frame_of_part: dict[int, int] = {}
+        self.film_parts: set[int] = set()
         self.published: dict[int, set[str]] = {}
         self.disk = Disk()
         self.disk_chance = random.Random(f"disk of {self.seed}")
@@ -368,6 +371,7 @@ class Simulation:
         chance = random.Random(f"steps of {self.seed}, {job.id}")
         steps = {"denoise_after": True, "chunk": 1} if chance.random() < 0.4 else {}
         steps |= {"copy_to": copies_of(job.id)} if chance.random() < 0.4 else {}
+        steps |= {"film": "shot.mp4"} if chance.random() < self.conditions.films else {}
         return msgspec.structs.replace(job, settings=job.settings | steps, facts=facts(engine="CYCLES")) if steps else job
 
     def _ask(self, message: Submit) -> None:

@@ -7,8 +7,9 @@ from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
 from brender.farm.record import Row
+from brender.jobs.stages import Stage
 from brender.model.frames import parse_frames
-from brender.model.job import COPY
+from brender.model.job import COPY, FILM
 from brender.model.nodes import WorkerInfo
 from brender.model.paths import spelled
 from brender.model.status import TaskStatus
@@ -52,12 +53,16 @@ def check_commit(world: "Simulation") -> None:
     if world.disk.wrong:
         raise Violation(world.disk.wrong)
     rows = _rows(world, "SELECT id, attempt, job, frame FROM part WHERE status = 'completed'")
+    films = f"SELECT part.id FROM part JOIN job ON part.job = job.id WHERE piece IN ({FILM}, {COPY}) AND part.output = 'shot.mp4'"
+    world.film_parts |= {part for (part,) in _rows(world, films)}
     completed = {part: attempt for part, attempt, _, _ in rows}
     world.job_of_part |= {part: job for part, _, job, _ in rows}
     world.frame_of_part |= {part: frame for part, _, _, frame in rows}
     for part, attempt in world.completed.items():
         if part not in completed and world.people.took_out(world.job_of_part[part], world.frame_of_part[part]):
             continue
+        if part in world.film_parts and world.people.frames.get(world.job_of_part[part]):
+            continue  # it is made again where a job gets other frames
         if completed.get(part) != attempt and not world.people.let_undo(part) and not _may_be_gone(world, part):
             raise Violation(f"part {part} was completed by {attempt}, and now the record says {completed.get(part)}")
     for part, attempt in completed.items():
@@ -153,7 +158,7 @@ def check_begun(world: "Simulation") -> None:
         frames = sorted({part.frame for part in task.parts})
         for place, by_frame in job.graph.waits[job.graph.place(task.number)]:
             stage = job.graph.stages[place]
-            if wrong := _not_done(world, job.id, stage.first_task, stage.last_task, frames if by_frame else None):
+            if wrong := _not_done(world, job.id, [stage], frames if by_frame else None):
                 raise Violation(f"{id} at task {task.number} of {job.id} waits for the stage {stage.name}: {wrong}")
         if job.graph.waits[job.graph.place(task.number)]:
             continue
@@ -168,17 +173,17 @@ def check_begun(world: "Simulation") -> None:
                 if not was_there and (not after.by_frame or status not in ("failed", "canceled")):
                     raise Violation(f"{id} of {job.id} was granted, which waits for {after.job}, and that is {status}")
                 continue
-            stage = other.graph.stages[other.graph.last_of_frames]
-            if wrong := _not_done(world, other.id, stage.first_task, stage.last_task, frames):
+            last = [other.graph.stages[place] for place in other.graph.last_of_frames]
+            if wrong := _not_done(world, other.id, last, frames):
                 raise Violation(f"{id} of {job.id} waits for frames {frames} of {other.id}: {wrong}")
 
 
-def _not_done(world: "Simulation", job: str, first: int, last: int, frames: list[int] | None) -> str:
-    """Return what of *job*'s tasks *first* to *last* is not done, of these *frames* only; "" for nothing."""
+def _not_done(world: "Simulation", job: str, stages: Iterable[Stage], frames: list[int] | None) -> str:
+    """Return what of the *stages* of *job* is not done, of these *frames* only; "" for nothing."""
+    of_these = " OR ".join(f"task.number BETWEEN {each.first_task} AND {each.last_task}" for each in stages)
     found = _rows(
         world,
-        "SELECT part.frame, part.status FROM part JOIN task ON part.task = task.id"
-        f" WHERE part.job = '{job}' AND task.number BETWEEN {first} AND {last}",
+        f"SELECT part.frame, part.status FROM part JOIN task ON part.task = task.id WHERE part.job = '{job}' AND ({of_these})",
     )
     open_ones = [each for each in found if each[1] != "completed" and (frames is None or each[0] in frames)]
     missing = [frame for frame in frames or () if frame not in {each[0] for each in found}]

@@ -77,7 +77,7 @@ class Editing:
         owned = may_own(self.farm, spec, kind)
         if revised.renames and edit.from_now_on:
             raise BadInput("The files of this job's frames get other names: leave --from-now-on out, and all are rendered again")
-        said = revised.said + self._said_of_gone(job, revised, rendered)
+        said = revised.said + self._said_of_frames(job, revised, grows, rendered)
         if revised.pictures:
             self._stop(job, f"the job was edited: {revised.said}", now)
         leaving = revised.gone or any(sweep.what == "leave-out" for sweep in job.sweeps)
@@ -97,7 +97,7 @@ class Editing:
         if spec.sharing != before.sharing:
             self._recall(job, now)  # what waits at workers is given out again as it is now
         self.activity.note(now, "edit", f"edited {before.name}: {said}", job.id, user)
-        if revised.gone:
+        if revised.gone or (grows and self._makes_of_all(job)):
             self._leave_out(job, now)
         if revised.renames:
             self._rename(job, owned, now, user)
@@ -109,7 +109,8 @@ class Editing:
                 self.jobs.set_status(job, JobStatus.QUEUED, "", now)
 
     def _leave_out(self, job: JobState, now: Now) -> None:
-        """Take the frames that *job* no longer has out of its tasks: those in memory now, the others slice by slice."""
+        """Take the frames that *job* no longer has out of its tasks, and what it makes of all frames out of those that are not
+        the last to make it: those in memory now, the others slice by slice."""
         self._tell(leave_out(self.farm, job, now.mono))
         if job.status is JobStatus.ACTIVE and all(self.farm.attempts[each].canceling for each in job.live):
             self.jobs.set_status(job, JobStatus.QUEUED, "", now)
@@ -125,13 +126,14 @@ class Editing:
         touched = frozenset(stages_of_frames(job))
         return any(job.graph.is_remade(place, touched) for place in range(len(job.graph.stages)))
 
-    def _said_of_gone(self, job: JobState, revised: Revised, rendered: Rendered) -> str:
-        """Return what happens to the frames that are taken out of *job*, as the end of a sentence, or "" if there are none."""
+    def _said_of_frames(self, job: JobState, revised: Revised, grows: bool, rendered: Rendered) -> str:
+        """Return what happens to the frames that are taken out of *job*, and to its film, as the end of a sentence; "": nothing.
+        *grows*: others are added."""
         said, folder = "", job.spec.output
         if count := rendered(revised.gone) if revised.gone else 0:
             that, s = f"{plural(count, 'frame')} that {'was' if count == 1 else 'were'} rendered already", "s" * (count == 1)
             said = f"; {that} stay{s} in {folder}" if folder else f"; {that} no longer count{s}"
-        if revised.gone and (film := job.spec.settings.get("film")):
+        if (revised.gone or grows) and (film := job.spec.settings.get("film")):
             said += f"; the film keeps its name, {film}"
         awaited = self.farm.awaited.get(job.id)
         waiting = [each for each in map(self.farm.jobs.get, awaited.waiting if awaited is not None else ()) if each is not None]
@@ -164,7 +166,7 @@ class Editing:
                 "its frames then"
             )
         if grows and any(sweep.what == "leave-out" for sweep in job.sweeps):
-            raise Conflict(f"Frames are being taken out of the job {job.called}: add others in a moment")
+            raise Conflict(f"The frames of the job {job.called} are just being changed: add others in a moment")
         if not (revised.pictures and edit.from_now_on):
             return
         if job.status in ENDED_JOB:

@@ -3,6 +3,8 @@
 import functools
 import operator
 from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import msgspec
@@ -241,11 +243,12 @@ def _note_frames_done(tables: Tables, row: Any, awaited: Awaited, placing: set[t
         graph = Graph(kind.stages(job_spec(row, kind, _facts(row))))
     except (JobTypeFailed, msgspec.ValidationError):
         return  # (it has to be completed)
-    stage = graph.stages[graph.last_of_frames]
     awaited.frames = Ranges()
     query = part.select(part.frame, part.status, part.id, part.attempt).where(part.job == row.id).order_by(part.frame)
     if len(graph.stages) > 1:
-        query = query.join(task, on=part.task == task.id).where(task.number.between(stage.first_task, stage.last_task))
+        last = [graph.stages[place] for place in sorted(graph.last_of_frames)]
+        of_last = reduce(or_, (task.number.between(stage.first_task, stage.last_task) for stage in last))
+        query = query.join(task, on=part.task == task.id).where(of_last)
     undone: list[int] = []
     for frame, status, id, attempt in query.tuples().iterator():
         if status != PartStatus.COMPLETED:
