@@ -183,9 +183,9 @@ def test_frames_that_the_farm_keeps_itself_are_fetched_even_where_they_are_seen(
 
 
 def test_what_a_job_comes_to_is_said_in_words() -> None:
-    time = {"seconds": 9600.0}
+    time = {"seconds": 9600.0, "words": "about 2 h 40 min"}
     told = {"frames": 240, "workers": 5, "time": time, "output": "", "warnings": ["A warning"]}
-    assert outlook(told) == ["240 frames, about 2 h 40 on 5 workers", "The farm keeps the frames", "A warning"]
+    assert outlook(told) == ["240 frames, about 2 h 40 min on 5 workers", "The farm keeps the frames", "A warning"]
 
 
 def test_what_several_scenes_come_to_is_said_of_each_and_what_is_said_of_all_once() -> None:

@@ -46,7 +46,7 @@ def test_a_job_is_submitted_waited_for_and_looked_at(module_farm: LocalFarm, cap
     assert (job["status"], job["completed_parts"]) == ("completed", 3)
     assert job["id"][:8] in command(capsys, "jobs", *here).out
     shown = command(capsys, "job", *here, job["id"][:5]).out
-    assert "three" in shown and "3 of 3 done" in shown
+    assert "three" in shown and "3 of 3 frames" in shown
     tasks = json.loads(command(capsys, "tasks", *here, "three", "--json").out)
     assert [task["frames"] for task in tasks] == [[1], [2], [3]]
     assert "completed" in command(capsys, "tasks", *here, "three").out

@@ -51,11 +51,11 @@ def test_a_tree_shows_what_a_job_waits_for_and_what_waits_for_it(folder: DataFol
         "  pieces   1 of 3 tasks done, 1 handed out",
         "  picture  0 of 1 task done; after pieces",
         "Waits for:",
-        "  ├─ lighting (11111111): active, 4 of 10 frames done, frame by frame",
-        "  ├─ sets (22222222): completed, 10 of 10 frames done",
+        "  ├─ lighting (11111111): active, 4 of 10 frames, frame by frame",
+        "  ├─ sets (22222222): completed, 10 of 10 frames",
         "  └─ the job 55555555, which is deleted",
         "Waited for by:",
-        "  └─ delivery (44444444): queued, 0 of 10 frames done",
+        "  └─ delivery (44444444): queued, 0 of 10 frames",
     ]
     assert "    └─ lighting" in tree(graph(record, DELIVERY), DELIVERY)[2].replace("├", "└")
 

@@ -58,7 +58,7 @@ def test_a_job_begins_once_the_job_that_it_waits_for_is_completed(world: World) 
     assert {id for id, _ in held(world)} == {first.id} and not world.ask("tasks", job=second.id)
     world.finish("one")
     kind, reason = said(world, second.id)
-    assert (kind, reason) == ("jobs", f"Waits for lighting ({first.id[:8]}), of which 1 of 4 frames is done")
+    assert (kind, reason) == ("jobs", f"Waits for lighting ({first.id[:8]}): 1 of 4 frames is done")
     assert len(world.finish_everything()) == 5
     assert (world.status(first.id), world.status(second.id)) == ("completed", "completed")
     assert said(world, second.id) == ("", "")
@@ -78,7 +78,7 @@ def test_a_frame_begins_once_the_same_frame_of_the_other_job_is_done(world: Worl
     done = {task["number"] + 1 for task in world.ask("tasks", job=first.id) if task["status"] == "completed"}
     assert 0 < len(done) < 6 and {number for number, status in rows.items() if status == "completed"} == done
     kind, reason = said(world, second.id)
-    assert kind == "jobs" and reason.endswith(f"{len(done)} of 6 frames are done, and which is paused")
+    assert kind == "jobs" and reason.endswith(f", which is paused: {len(done)} of 6 frames are done")
     world.start_server()
     world.run(1.0)
     assert said(world, second.id) == (kind, reason) and not held(world)

@@ -5,14 +5,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from brender.api.standing import standing
 from brender.commands.following import Follower
 from brender.jobs.part_names import part_in_words
 from brender.jobs.steps import Axis, Step, Steps, as_text
 from brender.model.errors import NotFound
+from brender.model.job import After
 from brender.store import farm_page, page_questions
 from brender.store.database import open_for_writing
 from brender.store.schema import migrate
 from tests.test_film_stage import movie
+from tests.test_further_job_types import video
 from tests.test_stages import still
 from tests.tools import command, let_commands_ask
 from tests.world import World, animation, facts, farm_of_two
@@ -31,15 +34,15 @@ def test_the_pieces_of_a_still_are_called_so_wherever_they_are_counted(
     world.finish_part("one")
     world.run(0.2)
     let_commands_ask(lambda asked: world.ask(asked.question, **asked.arguments), monkeypatch)
-    assert "1/4 pieces" in command(capsys, "jobs").out
-    assert "Pieces:       1 of 4 done" in command(capsys, "job", spec.id).out
+    assert "1 of 4 pieces" in command(capsys, "jobs").out
+    assert "Done:         1 of 4 pieces" in command(capsys, "job", spec.id).out
     for rows in (page_questions.find_jobs(world.record)["rows"], farm_page.overview(world.record, world._at().wall)["active"]):
         assert [(row["units_done"], row["units"], row["unit"]) for row in rows] == [(1, 4, "piece")]
     follower = Follower("", 0.0)
     follower.look(world.ask("job", id=spec.id), [], 0.0)
     assert (follower.view.done, follower.view.total) == (1, 4)
     world.finish_everything()
-    assert "4/4 pieces" in command(capsys, "jobs").out
+    assert "4 of 4 pieces" in command(capsys, "jobs").out
     world.act("requeue", spec.id, "all")
     world.run(1.0)
     told = [row["text"] for row in world.ask("activity")]
@@ -62,6 +65,27 @@ def test_the_film_is_not_counted_as_a_frame(world: World) -> None:
     assert (row["units_done"], row["units"], row["unit"]) == (3, 3, "frame")
 
 
+def test_how_far_a_film_of_pictures_is_is_said_in_words_and_not_as_a_count(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = world.submit(video(copy_to="/delivery"))["id"]
+    later = world.submit(msgspec.structs.replace(animation("1-2", priority=10), after=(After(job=film),)))["id"]
+    let_commands_ask(lambda asked: world.ask(asked.question, **asked.arguments), monkeypatch)
+
+    def said() -> tuple[str, str, str]:
+        shown = command(capsys, "job", film).out
+        done = next(line.split(":")[1].strip() for line in shown.splitlines() if line.startswith("Done"))
+        (row,) = [row for row in page_questions.find_jobs(world.record)["rows"] if row["id"] == film]
+        assert row["done_words"] == done and done in command(capsys, "jobs").out and done in command(capsys, "job", later).out
+        return done, world.ask("job", id=later)["reason"].split(": ")[1], standing(world.ask("job", id=film))
+
+    done, waits, stands = said()
+    assert (done, waits) == ("film not made yet", "its film is not made yet") and stands.endswith(waits)
+    world.finish_part("one")
+    world.run(1.0)
+    assert said()[:2] == ("film made, not copied yet", "its film is made, not copied yet")
+
+
 def test_a_frame_counts_once_its_last_step_is_done_and_steps_are_counted_apart_everywhere(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,10 +102,10 @@ def test_a_frame_counts_once_its_last_step_is_done_and_steps_are_counted_apart_e
 
     world.finish("one")
     assert counted() == {(0, 2, 1, 8)}, "one frame is rendered, and neither denoised nor copied"
-    assert "0/2, 1/8 steps" in command(capsys, "jobs").out
+    assert "0 of 2 frames, 1 of 8 steps" in command(capsys, "jobs").out
     world.finish_everything()
     assert counted() == {(2, 2, 8, 8)}
-    assert "2/2 " in command(capsys, "jobs").out
+    assert "2 of 2 frames " in command(capsys, "jobs").out
     stages = [row["stage"] for row in world.ask("tasks", job=spec.id)]
     assert stages == ["frames"] * 2 + ["denoise"] * 2 + ["film"] + ["copies"] * 2 + ["copy of the film"]
     listed = command(capsys, "tasks", spec.id).out.splitlines()

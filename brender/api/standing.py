@@ -10,7 +10,7 @@ from brender.model.errors import BadInput, NotFound, RenderFailed
 from brender.model.obstacle import short_name
 from brender.model.stuck import STUCK
 from brender.model.text import job_in_words, plural, short_id, some_of
-from brender.model.units import units_of
+from brender.model.units import Units, units_of
 
 #: What is said of the worker ``name`` as long as the scheduler has not seen it yet.
 JUST_JOINED = "The worker {name} joined a moment ago: ask again"
@@ -37,10 +37,7 @@ def standing(record: Mapping[str, Any]) -> str:
     """Return how the job of *record* stands and why, with the command that changes it where there is one."""
     called, id = job_in_words(record["id"], record["name"]), short_id(record["id"])
     reason, status = str(record["reason"]).rstrip("."), record["status"]
-    verb = "is" if 1 in (record["units_done"], record["units"]) else "are"
-    in_pass = f" in pass {record['pass_number']} of {record['passes']}" if record.get("passes") else ""
-    in_steps = f" ({record['steps_done']:,} of {plural(record['steps'], 'step')})" if record.get("steps") else ""
-    done = f"{record['units_done']:,} of {plural(record['units'], record['unit'])} {verb} done{in_pass}{in_steps}"
+    done = Units.of_row(record).clause
     if status == "failed":
         more = f"`brender log {id}` prints the log of what failed, `brender requeue {id}` renders it again"
         return f"{called} failed: {reason or 'it is not said why'}. {more}"

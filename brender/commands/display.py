@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from brender.commands.output import clock, roughly
+from brender.commands.output import clock
+from brender.model.spans import left_in_words, span_in_words
 from brender.model.text import harmless, size_in_words
 
 #: Columns from which there is room for wide gaps, and for longer bars of workers.
@@ -123,7 +124,7 @@ def frame_line(*, what: str, done: int, total: int, file: str, seconds: float, w
     'frame 1019 (19 of 48): v1/a_1019.exr, 38.9 s on w2, 12 min left'
     """
     took = f"{seconds:.1f} s" + (f" on {worker}" if worker else "")
-    rest = [f"{roughly(left)} left"] if left is not None and done < total else []
+    rest = [f"{left_in_words(left)} left"] if left is not None and done < total else []
     return harmless(f"{what} ({done} of {total}): {', '.join(filter(None, (file, took, *rest)))}")
 
 
@@ -131,7 +132,7 @@ def _job(view: JobView, room: int, marks: Marks) -> Text:
     """Return the job's bar with its figures. Each figure keeps its place, so that the bar does not jump."""
     gap = "   " if room >= _WIDE else "  "
     count = f"{view.done}/{view.total}".rjust(2 * len(str(view.total)) + 1)
-    rough = "" if view.left is None or view.silent is not None else roughly(view.left)
+    rough = "" if view.left is None or view.silent is not None else left_in_words(view.left)
     elapsed = clock(view.elapsed).rjust(5)
     choices = (
         (f"about {rough} left" if rough else "", 21, elapsed, 20),
@@ -247,7 +248,7 @@ def _notes(view: JobView, room: int, marks: Marks) -> list[str]:
     """Return what is to be said below all, in at most three lines."""
     note = view.note
     if view.silent is not None:
-        lasted = f"{view.silent:.0f} s" if view.silent < 60 else roughly(view.silent)
+        lasted = span_in_words(view.silent, 1 if view.silent < 60 else 60)
         note = f"The server has been silent for {lasted}. Renders go on, nothing new starts"
     elif not view.total and note:
         note = f"{note}  {clock(view.elapsed, short=True)}"

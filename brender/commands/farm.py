@@ -39,7 +39,7 @@ from brender.model.errors import BadInput, BrenderError, RenderFailed
 from brender.model.job import JobSpec
 from brender.model.nodes import choose_blender
 from brender.model.text import plural, short_id
-from brender.model.units import in_words, units_of
+from brender.model.units import FILM, in_words, units_of
 from brender.store.datafolder import DataFolder
 from brender.system.service_manager import ServiceManager
 
@@ -315,7 +315,8 @@ def _what_is_kept(spec: JobSpec, connection: Client) -> str:
         done = replace(done, done=min(done.total, max(done.done, count_fitting(connection, spec))))
     if not done.done:
         return "Nothing is done yet. The same command starts it again."
-    return f"{done} {'is' if done.done == 1 else 'are'} in {folder}. {again}."
+    what = "The film is" if done.noun == FILM else f"{done} {'is' if done.done == 1 else 'are'}"
+    return f"{what} in {folder}. {again}."
 
 
 class _Ending:

@@ -7,6 +7,7 @@ from brender.api.connection import Asking
 from brender.model.errors import BadInput
 from brender.model.status import HANDED_OUT
 from brender.model.text import job_in_words, plural, short_id
+from brender.model.units import Units
 
 
 def graph_of(connection: Asking, job: str) -> Mapping[str, Any] | None:
@@ -68,5 +69,4 @@ def _branches(
 def _called(job: Mapping[str, Any] | None, id: str) -> str:
     if job is None:
         return f"the job {short_id(id)}, which is deleted"
-    done = f"{job['units_done']:,} of {plural(job['units'], job['unit'])}"
-    return f"{job_in_words(job['id'], job['name'])}: {job['status']}, {done} done"
+    return f"{job_in_words(job['id'], job['name'])}: {job['status']}, {Units.of_row(job)}"

@@ -24,7 +24,7 @@ from brender.commands.job_tree import graph_of, tree
 from brender.commands.jobspec import limit_options, priority_option, render_options, sharing_of, sharing_options
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.options import client, common, farm, json_option, pictures_option, server_option, site_option
-from brender.commands.output import duration, print_facts, print_json, print_table, roughly, say, say_cut, tell, tell_more, when
+from brender.commands.output import duration, print_facts, print_json, print_table, say, say_cut, tell, tell_more, when
 from brender.commands.own_types import Submitting, given_settings, named_values, template_among
 from brender.commands.paging import all_option, counted_in_all, limit_option, wanted
 from brender.commands.projects import check_project
@@ -43,9 +43,10 @@ from brender.model.energy import energy_in_words
 from brender.model.errors import RenderFailed
 from brender.model.frames import format_frames
 from brender.model.job import JobSpec
+from brender.model.spans import span_in_words
 from brender.model.status import HANDED_OUT, JobStatus
 from brender.model.text import harmless, plural, short_id, size_in_words
-from brender.model.units import in_tasks, in_words
+from brender.model.units import Units, in_tasks, in_words
 from brender.store.datafolder import DataFolder
 
 #: Seconds for which `brender submit` waits to hear why the job is not begun.
@@ -239,16 +240,13 @@ def jobs(
         print_json(rows)
     else:
         print_table(
-            ("ID", "NAME", "STATUS", "FRAMES", "PRIORITY", "USER", "SUBMITTED", "REASON"),
+            ("ID", "NAME", "STATUS", "DONE", "PRIORITY", "USER", "SUBMITTED", "REASON"),
             [
                 (
                     short_id(row["id"]),
                     row["name"],
                     row["status"],
-                    f"{row['units_done']}/{row['units']}"
-                    + (f" {row['unit']}s" if row["unit"] != "frame" else "")
-                    + (f", pass {row['pass_number']}/{row['passes']}" if row.get("passes") else "")
-                    + (f", {row['steps_done']}/{row['steps']} steps" if row["steps_done"] < row["steps"] else ""),
+                    str(Units.of_row(row)),
                     row["priority"],
                     row["user"],
                     when(row["submitted"]),
@@ -277,9 +275,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
     lines: list[tuple[str, Any]] = [
         ("Job", f"{record['name']} ({record['id']})"),
         ("Status", record["status"] + (f": {record['reason']}" if record["reason"] else "")),
-        (f"{record['unit'].capitalize()}s", f"{record['units_done']:,} of {record['units']:,} done"),
-        ("Steps", f"{record['steps_done']:,} of {record['steps']:,} done" if record["steps"] else ""),
-        ("Pass", f"{record['pass_number']} of {record['passes']}" if record.get("passes") else ""),
+        ("Done", str(Units.of_row(record))),
         ("Film", record["settings"].get("film", "")),
         ("Time left", time_left(record)),
         ("Expected", " · ".join(estimates_in_words(record))),
@@ -354,8 +350,8 @@ def _sharing(sharing: Mapping[str, Any]) -> str:
 
 def _limits(record: dict[str, Any]) -> str:
     parts = [
-        f"{roughly(60 * record['stall_minutes'])} without progress" if record["stall_minutes"] else "",
-        f"{roughly(60 * record['limit_minutes'])} for a task" if record["limit_minutes"] else "",
+        f"{span_in_words(60 * record['stall_minutes'])} without progress" if record["stall_minutes"] else "",
+        f"{span_in_words(60 * record['limit_minutes'])} for a task" if record["limit_minutes"] else "",
     ]
     return ", ".join(part for part in parts if part) or "none"
 

@@ -128,21 +128,3 @@ def clock(seconds: float, short: bool = False) -> str:
     if hours:
         return f"{hours}:{minutes:02}:{rest:02}"
     return f"{minutes}:{rest:02}" if short else f"{minutes:02}:{rest:02}"
-
-
-def roughly(seconds: float) -> str:
-    """Return a length of time as people say it.
-
-    >>> [roughly(each) for each in (0.4, 8, 43, 700, 7800, 200_000)]
-    ['1 s', '8 s', '45 s', '12 min', '2 h 10 min', '2 d 7 h']
-    """
-    if seconds < 55:
-        return f"{max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    hours, minutes = divmod(10 * round(minutes / 10), 60)
-    if hours < 36:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"

@@ -16,7 +16,7 @@ from brender.model.beginning import JOBS, SOMEBODY, TIME, After, Beginning, said
 from brender.model.errors import BadInput, NotFound
 from brender.model.status import ENDED_JOB, JobStatus, TaskStatus
 from brender.model.text import job_in_words, plural, short_id, some_of
-from brender.model.units import units_of
+from brender.model.units import Units, units_of
 
 #: Jobs that one job may wait for.
 AFTER_MOST = 1000
@@ -211,12 +211,11 @@ def _said_of(farm: Farm, job: JobState, awaited: Awaited, closed: bool, by_frame
     if awaited.status in ENDED_JOB:
         what = "failed" if awaited.status is JobStatus.FAILED else "was canceled"
         again = f"`brender requeue {short_id(awaited.id)}` renders it again"
-        return Hindrance(closed, SOMEBODY, f"{waits}, which {what} with {done} done: {again}, {without}")
-    is_paused = ", and which is paused" if awaited.status is JobStatus.PAUSED else ""
-    verb = "is" if done.startswith(("1 of", "0 of 1 ")) else "are"
-    return Hindrance(closed, JOBS, f"{waits}, of which {done} {verb} done{is_paused}")
+        return Hindrance(closed, SOMEBODY, f"{waits}, which {what} ({done}): {again}, {without}")
+    is_paused = ", which is paused" if awaited.status is JobStatus.PAUSED else ""
+    return Hindrance(closed, JOBS, f"{waits}{is_paused}: {done.clause}")
 
 
-def how_far(job: JobState) -> str:
-    """Return how far *job* is, such as ``3 of 24 frames, 11 of 48 steps``."""
-    return str(units_of(job.spec.settings, job.completed_parts, job.part_count, job.finished_frames))
+def how_far(job: JobState) -> Units:
+    """Return how far *job* is."""
+    return units_of(job.spec.settings, job.completed_parts, job.part_count, job.finished_frames)

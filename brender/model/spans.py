@@ -19,11 +19,13 @@ def precision(seconds: float, least: float | None = None, most: float | None = N
     return max((each for each in _PRECISIONS if each <= unsure), default=1)
 
 
-def in_words(seconds: float, to: int = 1) -> str:
+def span_in_words(seconds: float, to: int = 1) -> str:
     """Return a length of time, rounded *to* so many seconds, of which it has one at least.
 
-    >>> in_words(9667.0, 600), in_words(9667.0, 1800), in_words(95.0, 5), in_words(0.2), in_words(310_000.0, 6 * 3600)
-    ('2 h 40 min', '2 h 30 min', '1 min 35 s', '1 s', '3 d 12 h')
+    >>> span_in_words(9667.0, 600), span_in_words(9667.0, 1800), span_in_words(95.0, 5)
+    ('2 h 40 min', '2 h 30 min', '1 min 35 s')
+    >>> span_in_words(0.2), span_in_words(310_000.0, 6 * 3600)
+    ('1 s', '3 d 12 h')
     """
     minutes, rest = divmod(to * max(1, round(seconds / to)), 60)
     hours, minutes = divmod(minutes, 60)
@@ -38,7 +40,17 @@ def estimate_in_words(seconds: float, least: float | None = None, most: float | 
     >>> estimate_in_words(9667.0, 8056.0, 11600.0), estimate_in_words(43.0)
     ('about 2 h 40 min', 'about 45 s')
     """
-    return f"about {in_words(seconds, precision(seconds, least, most))}"
+    return f"about {span_in_words(seconds, precision(seconds, least, most))}"
+
+
+def left_in_words(seconds: float) -> str:
+    """Return an estimate whose bounds nobody knows, where it stands in a bar or a column: not by seconds beyond a minute.
+
+    >>> left_in_words(41.0), left_in_words(95.0), left_in_words(730.0), left_in_words(7800.0)
+    ('40 s', '2 min', '12 min', '2 h 10 min')
+    """
+    to = precision(seconds)
+    return span_in_words(seconds, to if seconds < 55 else max(60, to))
 
 
 def bounds_in_words(seconds: float, least: float | None, most: float | None) -> str:
@@ -50,7 +62,7 @@ def bounds_in_words(seconds: float, least: float | None, most: float | None) -> 
     if least is None or most is None or most - seconds < _TELLING * seconds:
         return ""
     to = precision(seconds, least, most)
-    return f"{in_words(least, min(to, precision(least)))} to {in_words(most, to)}"
+    return f"{span_in_words(least, min(to, precision(least)))} to {span_in_words(most, to)}"
 
 
 def longer_in_words(least: float) -> str:
@@ -60,4 +72,4 @@ def longer_in_words(least: float) -> str:
     'more than 2 h 30 min'
     """
     to = precision(least)
-    return f"more than {in_words(to * max(1, int(least / to)), to)}"
+    return f"more than {span_in_words(to * max(1, int(least / to)), to)}"

@@ -15,6 +15,8 @@ from brender.model.text import plural
 STILL = "blender-still"
 #: That whose parts are runs of programs, and that of which the first part is a bake.
 STEPS, BAKE_FIRST = "steps", "blender-bake"
+#: What is counted of a job that makes a film of pictures that are there.
+FILM = "film"
 
 
 #: How a frame gets better that is rendered in several passes: by shares of its samples; or it is drafted, and rendered again.
@@ -58,18 +60,46 @@ class Units:
     """Where things are finished by several steps: how many of all ``steps`` of the job are done; else 0 of 0."""
     steps: int = 0
 
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> "Units":
+        """Return how far the job of *row* is, which the server has counted."""
+        passes = row.get("pass_number", 0), row.get("passes", 0)
+        return cls(row["unit"], row["units_done"], row["units"], *passes, row.get("steps_done", 0), row.get("steps", 0))
+
     def __str__(self) -> str:
-        return f"{self.done:,} of {plural(self.total, self.noun)}{self.pass_in_words}{self.steps_in_words}"
+        """Return how far it is, in a few words.
+
+        >>> str(Units("frame", 3, 24)), str(Units("frame", 1, 4, 0, 0, 5, 9)), str(Units("frame", 3, 10, 2, 8))
+        ('3 of 24 frames', '1 of 4 frames, 5 of 9 steps', '3 of 10 frames, pass 2 of 8')
+        >>> str(Units("film", 0, 1)), str(Units("film", 1, 1, 0, 0, 1, 2)), str(Units("film", 1, 1))
+        ('film not made yet', 'film made, not copied yet', 'film made')
+        """
+        return f"film {self._film}" if self.noun == FILM else f"{self._count}{self._more}"
 
     @property
-    def pass_in_words(self) -> str:
-        """Which pass it is in, as the end of a sentence, or "" if there is one only."""
-        return f", pass {self.number} of {self.passes}" if self.passes else ""
+    def clause(self) -> str:
+        """How far it is, as a part of a sentence.
+
+        >>> Units("frame", 3, 10, 2, 8).clause, Units("frame", 0, 1).clause, Units("film", 0, 1).clause
+        ('3 of 10 frames are done, pass 2 of 8', '0 of 1 frame is done', 'its film is not made yet')
+        """
+        verb = "is" if 1 in (self.done, self.total) else "are"
+        return f"its film is {self._film}" if self.noun == FILM else f"{self._count} {verb} done{self._more}"
 
     @property
-    def steps_in_words(self) -> str:
-        """How many steps are done, as the end of a sentence, or "" if there are no others, or all are done."""
-        return f", {self.steps_done:,} of {plural(self.steps, 'step')}" if self.steps_done < self.steps else ""
+    def _count(self) -> str:
+        return f"{self.done:,} of {plural(self.total, self.noun)}"
+
+    @property
+    def _film(self) -> str:
+        if self.done < self.total:
+            return "not made yet"
+        return "made, not copied yet" if self.steps_done < self.steps else "made"
+
+    @property
+    def _more(self) -> str:
+        in_pass = f", pass {self.number} of {self.passes}" if self.passes else ""
+        return in_pass + (f", {self.steps_done:,} of {plural(self.steps, 'step')}" if self.steps_done < self.steps else "")
 
 
 def units(is_still: bool, has_film: bool, completed: int, parts: int, passes: int = 0) -> Units:
@@ -125,7 +155,7 @@ def units_of_shape(shape: Shape, completed: int, parts: int, finished: int = 0) 
     >>> str(units_of_shape(denoised, 5, 9, 1)), str(units_of_shape(denoised, 9, 9, 4))
     ('1 of 4 frames, 5 of 9 steps', '4 of 4 frames')
     >>> str(units_of_shape(Shape("video", has_film=True, is_copied=True), 1, 2))
-    '1 of 1 film, 1 of 2 steps'
+    'film made, not copied yet'
     """
     if shape.job_type == STEPS:
         return Units("run", completed, parts)
@@ -134,7 +164,7 @@ def units_of_shape(shape: Shape, completed: int, parts: int, finished: int = 0) 
         return Units("piece", min(completed, pieces), pieces)
     if shape.has_film and not shape.frames(parts):
         steps = (completed, parts) if parts > 1 else (0, 0)
-        return Units("film", min(completed, 1), 1, 0, 0, *steps)
+        return Units(FILM, min(completed, 1), 1, 0, 0, *steps)
     if shape.is_in_steps and not shape.passes:
         return Units("frame", finished, shape.frames(parts), 0, 0, completed, parts)
     before = 1 if shape.job_type == BAKE_FIRST else 0

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from brender.model.spans import left_in_words
 from brender.model.text import plural
 from brender.monitor.filters import Filter
 from brender.monitor.heard import RATE_SECONDS, Heard, Job, Node
@@ -42,7 +43,7 @@ JOB_COLUMNS = (
     Column("FRAMES", 14, rank=1, grows=True),
     Column("DONE", 11, right=True),
     Column("RATE", 7, rank=3, right=True),
-    Column("LEFT", 7, rank=1, right=True),
+    Column("LEFT", 10, rank=1, right=True),
     Column("WORKERS", 7, rank=5, right=True),
     Column("USER", 8, rank=6),
     Column("PROJECT", 8, rank=8),
@@ -267,6 +268,7 @@ def _named(job: Job) -> dict[str, str]:
 
 def job_cells(job: Job, busy: int, wall: float) -> list[Cell]:
     fields = job.fields
+    left = seconds_left(job, busy, wall)
     hourly = frames_an_hour(job, wall) if job.status == "active" else None
     total = job.number("units") or job.number("part_count")
     done = min(job.number("finished_frames" if job.number("steps") else "completed_parts"), total)
@@ -277,7 +279,7 @@ def job_cells(job: Job, busy: int, wall: float) -> list[Cell]:
         Cell("", MEANINGS.get(job.status, "")),
         Cell(f"{done:,}/{total:,}"),
         Cell(f"{hourly:,.0f}/h" if hourly else ""),
-        Cell(clock(seconds_left(job, busy, wall))),
+        Cell("" if left is None else left_in_words(left)),
         Cell(str(busy or "")),
         Cell(str(fields.get("user") or "")),
         Cell(str(fields.get("project") or "")),

@@ -48,7 +48,7 @@ def _has(text: Any, words: str) -> Any:
 def with_progress(row: dict[str, Any]) -> dict[str, Any]:
     """Return *row*, of a job, with its ``progress`` (0 to 1), and that as people count it: ``units_done`` of ``units``, each a
     ``unit`` (frame, piece, film or run); where each is finished by several steps, ``steps_done`` of ``steps`` (else 0 of 0); and
-    its ``pass_number``, of its ``passes`` (0: it renders each frame once)."""
+    its ``pass_number``, of its ``passes`` (0: it renders each frame once). ``done_words``: all that in words."""
     completed, parts = row["completed_parts"], row["part_count"]
     row["progress"] = completed / parts if parts else 0.0
     if "has_film" in row:
@@ -58,4 +58,4 @@ def with_progress(row: dict[str, Any]) -> dict[str, Any]:
         shape = shape_of(row["settings"])
     counted = units_of_shape(shape, completed, parts, row["finished_frames"])
     row |= {"unit": counted.noun, "units_done": counted.done, "units": counted.total, "pass_number": counted.number}
-    return row | {"steps_done": counted.steps_done, "steps": counted.steps}
+    return row | {"steps_done": counted.steps_done, "steps": counted.steps, "done_words": str(counted)}

@@ -97,7 +97,7 @@ def _job(row: Any) -> dict[str, Any]:
     counted = units_of(row.settings, row.completed_parts, row.part_count, row.finished_frames)
     known = {"id": row.id, "name": row.name, "status": row.status, "reason": row.reason}
     known |= {"unit": counted.noun, "units_done": counted.done, "units": counted.total}
-    return known | {"steps_done": counted.steps_done, "steps": counted.steps}
+    return known | {"steps_done": counted.steps_done, "steps": counted.steps, "done_words": str(counted)}
 
 
 def stages_of(row: Any) -> tuple[Stage, ...]:

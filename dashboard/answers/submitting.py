@@ -2,7 +2,6 @@
 
 import msgspec
 
-from brender.model.estimates import Estimate
 from brender.model.job import FileFacts, MissingFile, SceneFacts
 from dashboard.answers.farm import SettingDeclared
 
@@ -76,6 +75,21 @@ class Submitted(msgspec.Struct):
     warnings: list[str]
 
 
+class EstimatedTime(msgspec.Struct):
+    """Seconds until a job is done where nothing else is rendered: probably ``seconds`` (``words``), mostly between ``least`` and
+    ``most`` (``bounds``; "": near to it), by so many ``shots``: earlier jobs, of the ``same_file`` or like it, of ``one_frame``
+    each or of more."""
+
+    seconds: float
+    least: float
+    most: float
+    words: str
+    bounds: str
+    shots: int
+    same_file: bool
+    one_frame: bool
+
+
 class Estimated(msgspec.Struct):
     """``unit``: what the ``frames`` are (frame, piece, film or run); ``output``: the folder ("": the farm keeps the frames);
     ``time``: ``null`` where earlier jobs do not tell."""
@@ -88,4 +102,4 @@ class Estimated(msgspec.Struct):
     workers: int
     warnings: list[str]
     owner: str | None
-    time: Estimate | None
+    time: EstimatedTime | None

@@ -1,10 +1,3 @@
-// A time, rounded as people say it.
-const roughly = (seconds) => {
-  const minutes = Math.round(seconds / 60);
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  return minutes < 90 ? `${minutes} min` : minutes < 2880 ? `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")}` : `${Math.round(minutes / 1440)} days`;
-};
-
 // What a job will come to, in words. `told`: the API's answer to /estimate; `isBlender`: whether Blender renders it. Answers with
 // its `title` (frames, pieces, time) and `more` (by what the time is known, and where the frames go).
 const estimateWords = (told, isBlender) => {
@@ -12,14 +5,14 @@ const estimateWords = (told, isBlender) => {
   const title = () => {
     const pieces = told.frames === 1 && told.tasks > 1 ? ` in ${many(told.tasks - 1, "piece")}` : "";
     const tasks = !pieces && !told.is_elastic && told.tasks !== told.frames ? ` in ${many(told.tasks, "task")}` : "";
-    return `${many(told.frames, told.unit || "frame")}${pieces}${tasks}${told.time ? `, about ${roughly(told.time.seconds)} on ${many(told.workers, "worker")}` : ""}`;
+    return `${many(told.frames, told.unit || "frame")}${pieces}${tasks}${told.time ? `, ${told.time.words} on ${many(told.workers, "worker")}` : ""}`;
   };
   const more = () => {
     const goes = told.output ? ` Frames go to ${told.output}.` : isBlender ? " The farm keeps the frames; the job's page has them to download." : "";
     if (!told.workers) return `No worker that takes such jobs is here now.${goes}`;
     if (!told.time) return `How long it takes is not known: no earlier jobs tell.${goes}`;
-    const { shots, least, most, same_file: same, one_frame: tested } = told.time;
-    const wide = most > least * 1.5 ? `, mostly between ${roughly(least)} and ${roughly(most)}` : "";
+    const { shots, bounds, same_file: same, one_frame: tested } = told.time;
+    const wide = bounds && `, mostly ${bounds}`;
     return `By ${tested ? many(shots, "test frame") : many(shots, "earlier job")} ${same ? "of this file" : "like this one"}${wide}, once nothing else is ahead of it.${goes}`;
   };
   return { title: title(), more: more() };

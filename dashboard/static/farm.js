@@ -118,8 +118,6 @@ const farm = (() => {
     rows.forEach((row) => counts.set(row.name, new Map(counts.get(row.name)).set(row.id, row)));
     return (row) => (counts.get(row.name)?.size > 1 ? row.id.slice(0, 8) : "");
   }
-  // How far a job is, as people count it.
-  const progress = (job) => `${job.units_done.toLocaleString()} of ${several(job.units, job.unit)}${job.passes ? `, pass ${job.pass_number} of ${job.passes}` : ""}${job.steps_done < job.steps ? `, ${job.steps_done.toLocaleString()} of ${several(job.steps, "step")}` : ""}`;
   // A sentence in which commands stand between backticks.
   function prose(text, classes = "") {
     const made = element("span", classes);
@@ -395,5 +393,5 @@ const farm = (() => {
     });
   }
 
-  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, progress, standing, isSilent, onSilence, asOf, bar, time, when, duration, span, machineSeconds, energy, clock, expected, size, several, word, prose, phrase, explained, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, standing, isSilent, onSilence, asOf, bar, time, when, duration, span, machineSeconds, energy, clock, expected, size, several, word, prose, phrase, explained, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

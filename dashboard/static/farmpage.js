@@ -34,7 +34,7 @@
   function share(job) {
     const bar = farm.element("div", "share");
     bar.setAttribute("role", "img");
-    bar.setAttribute("aria-label", farm.progress(job));
+    bar.setAttribute("aria-label", job.done_words);
     const parts = Math.max(job.part_count, 1);
     if (parts <= ticksMost) {
       bar.classList.add("ticks");
@@ -69,7 +69,7 @@
     const left = farm.element("div", "left");
     const mean = job.completed_parts > job.kept_parts ? `${farm.span(job.render_seconds / (job.completed_parts - job.kept_parts))} a ${job.steps ? "step" : job.unit}` : "";
     if (job.eta_words && !farm.isSilent()) left.append(farm.element("strong", "", job.eta_words));
-    const facts = [...farm.progress(job).split(", "), mean].filter(Boolean);
+    const facts = [...job.done_words.split(", "), mean].filter(Boolean);
     left.append(...facts.flatMap((text, place) => [place ? ", " : "", farm.element("span", "text-nowrap", text)]).filter(Boolean));
     card.append(poster, middle, left);
     return card;

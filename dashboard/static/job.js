@@ -23,7 +23,7 @@
     }
     const now = Date.now() / 1000, bounds = job.eta_most ? `Between ${farm.clock(now + job.eta_least)} and ${farm.clock(now + job.eta_most)} in eight of ten cases` : "";
     byId("until").title = unheard ? "" : known || soon ? bounds || (job.eta_seconds === null ? "The forecast goes no further" : "") : farm.time(wall);
-    byId("count").textContent = farm.progress(job);
+    byId("count").textContent = job.done_words;
     const rendered = job.completed_parts - job.kept_parts;
     byId("each").textContent = rendered > 0 && job.render_seconds ? `${farm.span(job.render_seconds / rendered)} a ${job.steps ? "step" : job.unit}` : "";
     const spent = farm.machineSeconds(job), hours = spent / 3600;
@@ -231,7 +231,7 @@
     if (told.waits.length) {
       const names = new Map(told.jobs.map((job) => [job.id, job.name]));
       const gone = [...new Set(told.waits.map((wait) => wait.after))].filter((each) => !names.has(each));
-      const jobs = told.jobs.map((job) => ({ id: job.id, name: job.name, standing: `${farm.word(job.status)}, ${job.units_done.toLocaleString()} of ${farm.several(job.units, job.unit)}`, status: job.status, share: job.units ? job.units_done / job.units : 0, url: `/jobs/${job.id}`, own: job.id === id }));
+      const jobs = told.jobs.map((job) => ({ id: job.id, name: job.name, standing: `${farm.word(job.status)}, ${job.done_words}`, status: job.status, share: job.units ? job.units_done / job.units : 0, url: `/jobs/${job.id}`, own: job.id === id }));
       jobs.push(...gone.map((each) => ({ id: each, name: each.slice(0, 8), standing: "deleted", status: "deleted", share: 0 })));
       const lines = told.waits.map((wait) => ({ from: wait.after, to: wait.job, dashed: wait.by_frame, title: `${names.get(wait.job) ?? wait.job} waits for ${wait.by_frame ? "frames of " : ""}${names.get(wait.after) ?? wait.after}` }));
       shown.push(farm.element("h3", "h6", "Jobs that wait for each other"), graph.draw("Jobs that wait for each other", jobs, lines));

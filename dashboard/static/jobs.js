@@ -20,7 +20,7 @@
   const progress = (row) => {
     const made = farm.element("div", "job-progress");
     const left = row.eta_words && !farm.isSilent() ? `, ${row.eta_words} left` : "";
-    made.append(farm.bar(row.progress, row.name), farm.element("small", "", `${farm.progress(row)}${left}`));
+    made.append(farm.bar(row.progress, row.name), farm.element("small", "", row.done_words + left));
     return made;
   };
   const tick = (row) => {

@@ -451,7 +451,7 @@
     const picture = farm.element("img");
     picture.alt = `Test frame ${frame}`;
     picture.src = `${address}/pictures/${part.id}?width=1280`;
-    box.replaceChildren(farm.element("strong", "", `Test frame ${frame}`), ` took ${roughly(told.render_seconds)} · `, link, picture);
+    box.replaceChildren(farm.element("strong", "", `Test frame ${frame}`), ` took ${farm.span(told.render_seconds)} · `, link, picture);
     weigh();
   }
   byId("test-frame").addEventListener("click", () => test().catch(farm.complain));

@@ -31,11 +31,12 @@ from brender.model.beginning import After, parse_start
 from brender.model.bundle import as_bytes
 from brender.model.edit import Edit
 from brender.model.errors import BadInput, Conflict
-from brender.model.estimates import estimate, work_of
+from brender.model.estimates import Estimate, estimate, work_of
 from brender.model.job import LIMIT_MINUTES, MINUTES_MOST, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
 from brender.model.output import output_of
 from brender.model.paths import BUILT_IN
 from brender.model.sharing import CORES_MOST, GPU_MEMORY_MOST, WORKERS_MOST, Sharing
+from brender.model.spans import bounds_in_words, estimate_in_words
 from brender.model.text import short_id
 from brender.model.trust import check_trust
 from brender.model.units import units_of
@@ -172,6 +173,11 @@ def submit_again(spec: JobSpec, trusted: bool | None, in_new_folder: bool) -> di
     return submit_prepared(spec)
 
 
+def _in_words(time: Estimate) -> dict[str, str]:
+    bounds = time.seconds, time.least, time.most
+    return {"words": estimate_in_words(*bounds), "bounds": bounds_in_words(*bounds)}
+
+
 @endpoint(blueprint, "POST", "/estimate", body=Prospect, needed="submit", answer=answers.Estimated)
 def estimated(body: Prospect) -> Any:
     """What a job would come to, were it submitted: its frames, tasks and warnings, where its frames would go ("": the farm keeps
@@ -203,7 +209,7 @@ def estimated(body: Prospect) -> Any:
         "workers": workers,
         "warnings": list(spec.warnings),
         "owner": owner,
-        "time": None if found is None else asdict(found),
+        "time": None if found is None else asdict(found) | _in_words(found),
     }
 
 

@@ -130,7 +130,7 @@ class BRENDER_PT_jobs(_Panel, bpy.types.Panel):
                 box = sides.column()
             row = box.row()
             row.label(text=job["name"], icon=_ICONS.get(job["status"], "DOT"))
-            row.label(text=f"{job['status']}, {job['units_done']} of {job['units']}")
+            row.label(text=", ".join(filter(None, (job["status"], job.get("done_words")))))
             row = box.row(align=True)
             for action, icon in _actions(job["status"]):
                 made = row.operator("brender.act", text="", icon=icon)

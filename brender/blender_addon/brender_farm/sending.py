@@ -100,26 +100,12 @@ def size(count):
     return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
-def roughly(seconds):
-    """Return a time rounded as people say it."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return (
-        f"{minutes} min"
-        if minutes < 90
-        else f"{minutes // 60} h {minutes % 60:02}"
-        if minutes < 2880
-        else f"{round(minutes / 1440)} days"
-    )
-
-
 def outlook(told):
     """Return what a job will come to, in lines of words, by the farm's estimate *told*."""
     workers = "1 worker" if told["workers"] == 1 else f"{told['workers']} workers"
     frames = "1 frame" if told["frames"] == 1 else f"{told['frames']} frames"
     time = told["time"]
-    lines = [f"{frames}, about {roughly(time['seconds'])} on {workers}" if time else frames]
+    lines = [f"{frames}, {time['words']} on {workers}" if time and "words" in time else frames]
     if not told["workers"]:
         lines.append("No worker that takes such jobs is here now")
     elif not time:

@@ -231,7 +231,7 @@ def bring_awaited(farm: Farm, tables: Tables, after: Iterable[After], placing: C
             awaited = farm.awaited[each.job] = Awaited(each.job, "", None)
             if row is not None:
                 awaited.name, awaited.status = row.name, JobStatus(row.status)
-                awaited.done = str(units_of(row.settings, row.completed_parts, row.part_count, row.finished_frames))
+                awaited.done = units_of(row.settings, row.completed_parts, row.part_count, row.finished_frames)
         if each.by_frame and awaited.frames is None and row is not None:
             _note_frames_done(tables, row, awaited, placing(each.job))
 
