@@ -1,6 +1,7 @@
 """A worker that fails what others finish is drained, and says so."""
 
 from brender.roles.policy import Policy
+from brender.store.farm_page import attention
 from tests.world import World, animation, granted
 
 
@@ -36,11 +37,13 @@ def test_a_worker_that_fails_three_tasks_in_a_row_which_others_complete_is_drain
     fail(world, 1)
     told = row(world, "bad")
     assert told["status"] == "error" and told["reason"].endswith("`brender enable bad` lets it try again")
-    assert told["reason"].startswith("failed 3 tasks in a row that others then completed")
+    assert told["reason"].startswith("drained, since it failed 3 tasks in a row that others then completed")
     world.submit(animation("1-20"))
     world.run(1)
     assert granted(world, "bad") == [] and granted(world, "good")
     assert any("is drained" in each["text"] for each in world.ask("activity"))
+    (need,) = attention(world.record, 1_700_000_000.0 + world.now)
+    assert (need["name"], need["action"]) == ("bad", "enable"), "the farm's page has a button for it"
 
 
 def test_it_stays_so_when_the_server_is_started_again_until_somebody_enables_it() -> None:

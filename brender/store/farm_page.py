@@ -224,7 +224,15 @@ def attention(record: Record, wall: float, reach: Reach = Reach()) -> list[dict[
         ill = table.select().where(table.status.not_in(well) & (table.reason != "") & (table.wanted == ""))
         ill = ill.where(~table.reason.startswith(STUCK))  # (said of its job)
         for row in ill.limit(_ATTENTION_SHOWN):
-            found.append({"kind": kind, "id": row.id, "name": row.name, "why": row.reason, "action": ""})
+            found.append(
+                {
+                    "kind": kind,
+                    "id": row.id,
+                    "name": row.name,
+                    "why": row.reason,
+                    "action": "enable" if kind == "worker" and row.drained else "",
+                }
+            )
         if kind == "worker":
             unwoken = table.select().where((table.status == "offline") & table.reason.contains(NOT_WOKEN) & (table.wanted == ""))
             for row in unwoken.limit(_ATTENTION_SHOWN):

@@ -227,8 +227,8 @@ const farm = (() => {
   function nodeButtons(row, left = () => {}) {
     const made = element("span", "d-inline-flex flex-wrap gap-1");
     const on = (label, title, action) => may(`act ${action}`) && made.append(button(label, title, () => actOnNode(row.id, action)));
-    if (row.wanted) on("Enable", "Give it tasks again", "enable");
-    else on("Disable", "Let it finish its task and give it no other", "disable");
+    if (row.wanted || row.drained) on("Enable", "Give it tasks again", "enable");
+    if (!row.wanted) on("Disable", "Let it finish its task and give it no other", "disable");
     if (!["offline", "asleep", "draining"].includes(row.status)) {
       on("Drain", "Let it finish its task and leave", "drain");
       on("Restart", "Let it finish its task and start again", "restart");

@@ -75,7 +75,7 @@
     return card;
   }
 
-  const acts = { requeue: "Requeue failed", readmit: "Let it try again" };
+  const acts = { requeue: "Requeue failed", readmit: "Let it try again", enable: "Let it try again" };
   function attention(each) {
     const line = farm.element("div", "attn");
     const href = each.kind === "job" ? `/jobs/${each.id}` : `/${each.kind}s/${each.id}`;
@@ -87,7 +87,7 @@
     text.append(name, why);
     const buttons = farm.element("div", "text-nowrap");
     if (each.action && farm.may(`act ${each.action}`, each.user)) {
-      buttons.append(farm.button(acts[each.action], acts[each.action], () => farm.act(each.id, each.action)));
+      buttons.append(farm.button(acts[each.action], acts[each.action], () => (each.kind === "job" ? farm.act : farm.actOnNode)(each.id, each.action)));
     }
     const where = each.why.startsWith("No worker is connected") ? ["/workers/", "Add a worker"] : [href, each.why.startsWith("Missing file") ? "Show them" : "Show it"];
     buttons.append(farm.link(where[0], where[1], "btn btn-sm btn-outline-secondary py-0"));

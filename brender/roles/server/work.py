@@ -325,7 +325,7 @@ class Work:
         name = shlex.quote(harmless(worker.info.name))
         why = f"failed {plural(count, 'task')} in a row that others then completed"
         why += f"; one said: {task.reason}" if task.reason else ""
-        streaks.drain(worker_id, f"{why}. `brender enable {name}` lets it try again")
+        streaks.drain(worker_id, f"drained, since it {why}. `brender enable {name}` lets it try again")
         self.farm.changed.add(worker_id)
         self.activity.note(now, "drained", f"the worker {worker.info.name} is drained: it {why}", worker=worker_id)
         self.dispatch.recall(worker, now)
