@@ -136,6 +136,13 @@ def test_each_endpoint_answers_what_it_is_declared_to_with_something_in_every_li
     serve_in_process(folder, monkeypatch)
     make_users(folder)
     fill(folder)
+    writer = Writer(open_for_writing(str(folder.database)))
+    used, weight = (
+        {"project": "film", "user": "anna", "seconds": 60.0, "wall": 1.0},
+        {"weight": 2.0, "by_command": {"weight": 2.0}},
+    )
+    writer.commit([put("usage", "film\nanna", used), put("quota", ("user", "anna"), weight)])
+    writer.database.close()
     web, asked = Browser(application(folder)), set[tuple[str, str]]()
 
     def ask(method: str, path: str, body: Any = None, **named: str) -> None:
@@ -155,6 +162,7 @@ def test_each_endpoint_answers_what_it_is_declared_to_with_something_in_every_li
         "/lanes",
         "/overview",
         "/accounts",
+        "/shares",
         "/about",
         "/workers",
         "/managers",

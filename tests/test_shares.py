@@ -13,11 +13,12 @@ from brender.bus.messages import Manage, Sorry
 from brender.farm.record import Ledger
 from brender.farm.usage import Usages
 from brender.model.keys import KeyRole
-from brender.model.quotas import QuotaKind
+from brender.model.quotas import QuotaKind, turns_in_words
 from brender.scheduling.audit import audit
 from brender.store.audit import differences
 from brender.store.database import open_for_writing
 from tests.rosters import info, job
+from tests.tools import command, let_commands_ask
 from tests.world import World, animation, memory_database, new_id
 
 HOUR = 3600.0
@@ -172,6 +173,41 @@ def test_nobody_starves_whoever_else_has_work() -> None:
     before = dict(farm.done)
     farm.run(200)
     assert all(farm.done[who] > before[who] for who in before)
+
+
+def test_who_gets_the_farm_and_who_should_is_told_of_those_that_have_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.0 + world.now)
+    manage(world, "set-weight", kind="user", name="ben", weight=3)
+    world.submit(animation("1", user="cleo", project="ads"))
+    world.add_worker("a")
+    world.finish("a")
+    world.submit(animation("1-50", user="ada", project="film", chunk=1))
+    world.submit(animation("1-50", user="ben", project="film", chunk=1))
+    frames_of(world, "a", 40)
+    told = world.ask("shares")
+    film, ads = told["projects"]
+    assert (film["project"], film["due"], film["had"], film["running"], film["waiting"]) == ("film", 1.0, 1.0, 1, 59)
+    assert (ads["due"], ads["had"], ads["running"], ads["waiting"]) == (None, None, 0, 0) and ads["seconds"] > 0
+    shares = {row["user"]: row for row in told["users"]}
+    assert (shares["ben"]["due"], shares["ada"]["due"], shares["cleo"]["due"]) == (0.75, 0.25, None)
+    assert shares["ben"]["had"] == pytest.approx(0.75, abs=0.05)
+    said = turns_in_words(told, "film", "ben", 50)
+    assert said.startswith("Jobs of equal priority take turns by weight: ben is due 75 % of the project film and had 7")
+    assert turns_in_words(told, "ads", "cleo", 50) == "", "nothing of hers waits"
+    assert turns_in_words(told, "film", "ben", 10) == "Jobs of higher priority come first: it has 10, others have up to 50"
+
+
+def test_brender_why_says_whose_turn_it_is_of_a_job_that_waits_for_busy_workers(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    let_commands_ask(lambda message: world.ask(message.question, **message.arguments), monkeypatch)
+    for user in ("ada", "ben"):
+        world.submit(animation("1-50", user=user, name=f"of {user}", chunk=1))
+    assert "take turns" not in command(capsys, "why", "of ben").out, "it waits for a worker"
+    world.add_worker("a")
+    world.run(3)
+    assert "turns by weight: ben is due 50 % of the project default and had 0 %" in command(capsys, "why", "of ben").out
+    assert command(capsys, "shares").out.count("50 %") == 2
 
 
 def test_who_has_used_what_is_told_with_the_weights(world: World) -> None:

@@ -18,12 +18,13 @@ from brender.api.http import Http
 from brender.api.jobspec import folder_here
 from brender.api.options import Options
 from brender.api.place import Place
-from brender.api.standing import JUST_JOINED, check_ended_well, one_node, standing, worker_standing
+from brender.api.standing import JUST_JOINED, check_ended_well, one_node, standing, waits_for_its_turn, worker_standing
 from brender.api.waiting import Patience, check_none_gone, gone_files, log_of_failure, sees_folder, to_requeue
 from brender.model.answers import WHY_WORKER
 from brender.model.beginning import After, Beginning, parse_start
 from brender.model.edit import Edit, read_edit
 from brender.model.errors import BadInput, NotFound, Unreachable
+from brender.model.quotas import turns_in_words
 from brender.model.status import ENDED_JOB
 from brender.model.text import short_id
 from brender.store.datafolder import DataFolder
@@ -330,8 +331,13 @@ class Job(_Known):
         return "" if found is None else found[1]
 
     def why(self) -> str:
-        """Return in a sentence how it stands and why."""
-        return standing(self.refresh().record)
+        """Return in a sentence or two how it stands and why; where it waits for busy workers, also whose turn it is."""
+        record = self.refresh().record
+        said = standing(record)
+        if not waits_for_its_turn(record):
+            return said
+        whose = record["project"], record["user"], record["priority"]
+        return ". ".join(filter(None, (said, turns_in_words(self._connection.ask("shares"), *whose))))
 
     def _act(self, action: str, value: Any = None) -> "Job":
         answer = self._connection.act(action, self.id, value)

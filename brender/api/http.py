@@ -53,6 +53,7 @@ _PATHS = {
     "managers": "/managers",
     WHY_WORKER: "/workers/{id}/why",
     "accounts": "/accounts",
+    "shares": "/shares",
     "paths": "/paths",
     "projects": "/projects",
     "about": "/about",

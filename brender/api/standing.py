@@ -8,6 +8,7 @@ from typing import Any
 from brender.api.connection import Asking
 from brender.model.errors import BadInput, NotFound, RenderFailed
 from brender.model.obstacle import short_name
+from brender.model.status import ENDS_OF_WAITING, RENDERING
 from brender.model.stuck import STUCK
 from brender.model.text import job_in_words, plural, short_id, some_of
 from brender.model.units import Units, units_of
@@ -53,6 +54,12 @@ def standing(record: Mapping[str, Any]) -> str:
         return f"{called} renders on {some_of(names)}: {done}{limited}{stuck}{gave_way}"
     waits = f"{called} waits. {reason}" if reason else f"{called} has its turn in a moment: {done}"
     return waits + gave_way
+
+
+def waits_for_its_turn(record: Mapping[str, Any]) -> bool:
+    """Return whether the job of *record* waits only since the workers that can run it render other jobs."""
+    reason = str(record["reason"]).partition(RENDERING)[0]
+    return record["status"] in ("queued", "active") and not record["rendering"] and reason.endswith(ENDS_OF_WAITING[:2])
 
 
 def worker_status(row: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """`brender shares` and `brender limits`: who has used what of the farm, and by which weights and limits."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,11 @@ def shares(
     weight: float | str | None,
     half_life: float | str | None,
 ) -> None:
-    """Show what each project and user has used of the farm, or set their weights.
+    """Show who gets the farm and who should, by project and by user, or set their weights.
 
     Of jobs of equal priority, the one is next whose project has used least, and within the project the one whose user has:
-    seconds of machine, divided by the weight. What was used counts half after each half-life.
+    seconds of machine, divided by the weight. What was used counts half after each half-life. DUE and HAD are parts of the
+    farm, or of the user's project, among those that have work.
     """
     named = {kind: name for kind, name in (("user", user), ("project", project)) if name is not None}
     if named and weight is None:
@@ -73,8 +75,8 @@ def shares(
         print_json(answer)
         return
     print_table(
-        ("PROJECT", "WEIGHT", "USER", "WEIGHT", "MACHINE HOURS", "OF PROJECT", "OF FARM", "TASKS OUT"),
-        [_shown(row) for row in answer["users"]],
+        ("PROJECT", "USER", "WEIGHT", "DUE", "HAD", "MACHINE HOURS", "RUNNING", "WAITING"),
+        list(_lines(answer)),
         empty="Nobody has used the farm yet",
     )
     say(f"What was used counts half after {duration(answer['half_life'])}")
@@ -150,14 +152,15 @@ def _limit(kind: str, said: str) -> tuple[str, int | str | None]:
     return name, FROM_FILE if number == FROM_FILE else None if number == "none" else int(number)
 
 
+def _lines(answer: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Yield a line for each project, and below it one for each of its users. (A server of before tells of users only.)"""
+    for project in answer.get("projects", ()):
+        yield project["project"], "", *_shown(project)
+        for user in answer["users"]:
+            if user["project"] == project["project"]:
+                yield "", user["user"] or "(no name)", *_shown(user)
+
+
 def _shown(row: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        row["project"],
-        f"{row['project_weight']:g}",
-        row["user"],
-        f"{row['user_weight']:g}",
-        f"{row['seconds'] / _HOUR:.2f}",
-        f"{row['of_project']:.0%}",
-        f"{row['of_farm']:.0%}",
-        str(row["live"]),
-    )
+    parts = ("" if row[part] is None else f"{row[part] * 100:.0f} %" for part in ("due", "had"))
+    return f"{row['weight']:g}", *parts, f"{row['seconds'] / _HOUR:.2f}", f"{row['running']:,}", f"{row['waiting']:,}"

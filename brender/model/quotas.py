@@ -1,11 +1,13 @@
 """What a project, a user or a licence may have of the farm: a weight in the fair share, and a limit."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from brender.model.errors import BadInput
+from brender.model.obstacle import short_name
 from brender.model.text import plural
 
 #: What was used of the farm counts half after an hour, unless somebody sets another time.
@@ -110,3 +112,26 @@ def check_half_life(value: object) -> float:
 
 def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
+
+
+def turns_in_words(told: Mapping[str, Any], project: str, user: str, priority: int) -> str:
+    """Return a sentence on whose turn it is where a job of *user* in *project* waits with this *priority*, by what is *told* of
+    all shares (brender.store.shares); "" where nobody else wants anything, or where nothing is told of them."""
+    highest = told.get("priority")
+    if highest is not None and priority < highest:
+        return f"Jobs of higher priority come first: it has {priority}, others have up to {highest}"
+    own = next((row for row in told.get("projects", ()) if row["project"] == project), None)
+    of_user = next((row for row in told["users"] if (row["project"], row["user"]) == (project, user)), None)
+    if own is None or of_user is None or own["due"] is None or of_user["due"] is None:
+        return ""
+    said = []
+    if own["due"] < 1.0:
+        said.append(_had(f"the project {short_name(project)}", own, "of the farm"))
+    if of_user["due"] < 1.0:
+        whole = "of that" if said else f"of the project {short_name(project)}"
+        said.append(_had(short_name(user) if user else "who has no name", of_user, whole))
+    return f"Jobs of equal priority take turns by weight: {'; '.join(said)}. `brender shares` shows all" if said else ""
+
+
+def _had(name: str, row: Mapping[str, Any], whole: str) -> str:
+    return f"{name} is due {row['due'] * 100:.0f} % {whole} and had {row['had'] * 100:.0f} % lately"

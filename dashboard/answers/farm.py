@@ -137,6 +137,59 @@ class Accounts(msgspec.Struct):
     failures: list[FailuresOfDay]
 
 
+class ShareOfProject(msgspec.Struct):
+    """``seconds``: of machine that it has used, as they count now. ``live``: its tasks that are out; ``running`` of these, and
+    ``waiting`` that could run. ``due``: its part of the farm by its weight, and ``had``, the part of what was used, both among
+    those that have tasks; ``null``: it has none."""
+
+    project: str
+    weight: float
+    seconds: float
+    live: int
+    running: int
+    waiting: int
+    due: float | None
+    had: float | None
+
+
+class ShareOfUser(msgspec.Struct):
+    """The same of a user; ``due`` and ``had`` are parts of the project. ``of_project`` and ``of_farm``: of all that was used."""
+
+    user: str
+    project: str
+    weight: float
+    user_weight: float
+    project_weight: float
+    seconds: float
+    live: int
+    running: int
+    waiting: int
+    due: float | None
+    had: float | None
+    of_project: float
+    of_farm: float
+
+
+class WeightSaid(msgspec.Struct):
+    """``said_by``: command or file; ``in_file``: what the settings file says."""
+
+    kind: str
+    name: str
+    weight: float
+    said_by: str
+    in_file: float | None
+
+
+class Shares(msgspec.Struct):
+    """``half_life``: seconds after which what was used counts half. ``priority``: the highest of jobs that have work."""
+
+    half_life: float
+    priority: int | None
+    projects: list[ShareOfProject]
+    users: list[ShareOfUser]
+    weights: list[WeightSaid]
+
+
 @row("Project")
 class Project(Awaited, kw_only=True):
     """When its jobs are done: without the ``eta_unknown`` ones of which that is not known."""

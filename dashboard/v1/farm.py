@@ -116,6 +116,13 @@ def accounts_csv(query: AccountsQuery) -> Any:
     return Response(as_csv(told), mimetype="text/csv", headers=headers)
 
 
+@endpoint(blueprint, "GET", "/shares", answer=answers.Shares)
+def shares() -> Any:
+    """Return who gets the farm now, and who should by the weights: each project, and each user of each."""
+    with farm().reader.record() as record:
+        return questions.shares(record)
+
+
 def _accounts(query: AccountsQuery) -> dict[str, Any]:
     """Return the accounts that the user of now may see. Raises `Forbidden`."""
     wanted = msgspec.to_builtins(query)
