@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,16 @@ def test_an_add_on_whose_id_is_a_path_writes_nothing_there(tmp_path: Path) -> No
 def test_what_cannot_be_read_of_a_bl_info_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "red.py").write_text('bl_info = {"name": "Red", "tags": {[]: 1}}')
     assert packed(tmp_path / "red.py", tmp_path).label == "Red"
+
+
+def test_a_source_that_would_take_much_memory_to_parse_takes_little(tmp_path: Path) -> None:
+    (tmp_path / "large.py").write_text("bl_info = {'name': 'Large'}\nx = [" + "a," * 500_000 + "]\n")
+    tracemalloc.start()
+    try:
+        assert packed(tmp_path / "large.py", tmp_path).name == "Large"
+        assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_links_and_files_that_are_not_there_are_refused(tmp_path: Path) -> None:

@@ -255,12 +255,12 @@ def test_a_sweep_that_skips_a_slice_after_a_restart_is_found(monkeypatch: pytest
 
 def test_an_attempt_that_an_edit_does_not_stop_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Editing, "_stop", lambda editing, job, reason, now: None)
-    assert first_violation(conditions=EDITED)
+    assert first_violation(conditions=EDITED, found_at=12)
 
 
 def test_frames_that_an_edit_leaves_in_the_record_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeps, "cut_task", lambda farm, job, task, kept: None)
-    assert first_violation(conditions=EDITED)
+    assert first_violation(conditions=EDITED, found_at=17)
 
 
 def test_a_film_that_lacks_the_frames_that_were_added_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,14 +8,17 @@ folder, and no more bytes than the archive itself has.
 import ast
 import contextlib
 import hashlib
+import io
 import os
 import re
 import stat
 import tempfile
+import tokenize
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -35,6 +38,9 @@ _PIECE = 2**20
 _WORDS_LENGTH = 100
 _MANIFEST = "blender_manifest.toml"
 _TEXT_BYTES = 2**20
+_BL_INFO = re.compile(r"^bl_info\b[^=\n]*=", re.MULTILINE)
+#: Characters that a ``bl_info`` has at most, and places that are looked at for one.
+_STATEMENT_LENGTH, _TRIED_MOST = 16_384, 4
 _VERSION = re.compile(r"\d+(?:\.\d+){0,2}")
 #: What is beside an add-on's files and none of it, by names of files and folders.
 _BESIDE = {"__pycache__", "__MACOSX", ".DS_Store", "Thumbs.db"}
@@ -264,8 +270,28 @@ def _legacy(source: _Source, within: Mapping[str, str]) -> Iterator[tuple[dict[s
 
 def _bl_info(text: str) -> dict[str, Any] | None:
     """Return the ``bl_info`` of a Python source, as far as it is literal; ``None`` where it has none."""
+    # (Not all of the source is parsed: of two megabytes that somebody uploads, Python makes more than one gigabyte.)
+    for found in islice(_BL_INFO.finditer(text), _TRIED_MOST):
+        if (told := _literal(_statement(text[found.start() : found.start() + _STATEMENT_LENGTH]))) is not None:
+            return told
+    return None
+
+
+def _statement(text: str) -> str:
+    """Return the first statement of *text*, whole; "" where that does not end in it."""
     try:
-        tree = ast.parse(text)
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.NEWLINE:
+                return "".join(text.splitlines(keepends=True)[: token.end[0]])
+    except (tokenize.TokenError, SyntaxError):
+        pass
+    return ""
+
+
+def _literal(statement: str) -> dict[str, Any] | None:
+    """Return what *statement* assigns to ``bl_info``, as far as it is literal; ``None`` where it does not."""
+    try:
+        tree = ast.parse(statement)
     except (SyntaxError, ValueError):
         return None
     for node in tree.body:
