@@ -1,7 +1,10 @@
 """A worker that fails what others finish is drained, and says so."""
 
+import pytest
+
 from brender.roles.policy import Policy
 from brender.store.farm_page import attention
+from tests.tools import command, let_commands_ask
 from tests.world import World, animation, granted
 
 
@@ -97,3 +100,13 @@ def test_the_only_worker_that_takes_tasks_is_not_drained() -> None:
     if world.workers["good"].running is not None:
         world.finish("good")
     assert row(world, "bad")["status"] != "error"
+
+
+def test_a_worker_that_is_kept_off_for_one_failure_is_not_said_to_have_failed_in_a_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = farm()
+    world.submit(animation("1-4", name="shot"))
+    world.end("bad", reason="nuke cannot be started", permanent=True, elsewhere=True)
+    let_commands_ask(lambda message: world.ask(message.question, **message.arguments), monkeypatch)
+    assert "bad, after 1 failure: nuke cannot be started" in command(capsys, "job", "shot").out

@@ -327,7 +327,11 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         say(f"{'Warning:':<14}{warning}")
     tell_more(*record["warnings"])
     for off in record["kept_off"]:
-        say(f"{'Kept off:':<14}{off['worker_name']}, after {plural(off['failures'], 'failure')} in a row: {off['reason']}")
+        say(f"{'Kept off:':<14}{off['worker_name']}, after {_in_a_row(off['failures'])}: {off['reason']}")
+
+
+def _in_a_row(failures: int) -> str:
+    return plural(failures, "failure") + (" in a row" if failures > 1 else "")
 
 
 def _addon(addon: dict[str, Any]) -> str:
