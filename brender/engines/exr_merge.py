@@ -30,6 +30,9 @@ class CannotMerge(Exception):
 
 #: What an accumulated file calls its noise.
 _NOISE = "brender_noise"
+#: How files are compressed that are kept, and those that are read once: to compress these takes longer than to write and read
+#: them (a fifth of what a pass of a small frame takes beside its samples).
+_KEPT, _SCRATCH = "zip", "none"
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,7 @@ def combined_channels(spec: Any) -> list[int]:
 
 def accumulate(files: Sequence[Path], counts: Sequence[int], note: str, paths: Sequence[Path]) -> Accumulated:
     """Write the average of *files*, which hold so many samples each (*counts*), to each of *paths*: a file that says *note* of
-    itself. Raises `CannotMerge`."""
+    itself. The first is read once and removed, so that it is not compressed; others are kept. Raises `CannotMerge`."""
     total = sum(counts)
     specs, planes, noise = _averaged(files, counts)
     told = _stamps(files, total)
@@ -160,14 +163,14 @@ def accumulate(files: Sequence[Path], counts: Sequence[int], note: str, paths: S
             spec.attribute(name, value)
         if noise is not None:
             spec.attribute(_NOISE, noise)
-    for path in paths:
-        _write(specs, planes, path)
+    for place, path in enumerate(paths):
+        _write(specs, planes, path, _KEPT if place else _SCRATCH)
     return Accumulated(told, noise)
 
 
 def write_shown(source: Path, stamps: Sequence[tuple[str, str]], note: str, path: Path) -> None:
-    """Write the combined pass of the first part of *source* that has one to *path*, a plain OpenEXR with this metadata. Raises
-    `CannotMerge`."""
+    """Write the combined pass of the first part of *source* that has one to *path*, a plain OpenEXR with this metadata that is
+    not compressed. Raises `CannotMerge`."""
     for spec, pixels in _subimages(source):
         if channels := combined_channels(spec):
             plain = oiio.ImageSpec(spec.full_width, spec.full_height, len(channels), oiio.FLOAT)
@@ -319,8 +322,9 @@ def _as_time(seconds: float) -> str:
     return f"{hours:02d}:{text}" if hours else text
 
 
-def _write(specs: list[Any], planes: list[Any], path: Path) -> None:
+def _write(specs: list[Any], planes: list[Any], path: Path, compression: str = _SCRATCH) -> None:
     for spec in specs:
+        spec.attribute("compression", compression)
         spec.x, spec.y, spec.width, spec.height = spec.full_x, spec.full_y, spec.full_width, spec.full_height
         spec.set_format(oiio.FLOAT)
     output = oiio.ImageOutput.create(str(path))

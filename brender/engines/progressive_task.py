@@ -177,7 +177,8 @@ class _Frame:
             if (first := sum(counts)) < (end := self._upto(reached, samples)):
                 share = scratch / "share" / "share.exr"
                 share.parent.mkdir()
-                asked = {"do": "piece", "samples": (first, end - first), "rows": None, "note": f"samples {first}-{end}"}
+                note_of_share = f"samples {first}-{end}"
+                asked = {"do": "piece", "samples": (first, end - first), "rows": None, "note": note_of_share, "codec": "NONE"}
                 done_before = index / len(attempt.grant.parts)
                 rendered = session.render(part.frame, share, done_before, 1 / len(attempt.grant.parts), asked)
                 seconds, memory = rendered.seconds, rendered.memory

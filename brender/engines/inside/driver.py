@@ -358,10 +358,10 @@ class Driver:
             self.piece.kept.restore()
             self.piece = None
 
-    def do_piece(self, frame, path, samples, rows, note):
+    def do_piece(self, frame, path, samples, rows, note, codec="ZIP"):
         if self.piece is None:
             self.piece = split.PieceSettings(self.scene)
-        self.piece.choose(samples, rows, note)
+        self.piece.choose(samples, rows, note, codec)
         self.do_render(frame, path)
 
     def do_denoise(self, merged, path):

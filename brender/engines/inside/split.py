@@ -193,7 +193,6 @@ class PieceSettings:
         self.kept.set_format(image, "OPEN_EXR_MULTILAYER")
         image.color_mode = "RGBA"
         image.color_depth = "32"
-        image.exr_codec = "ZIP"
         if hasattr(image, "use_exr_interleave"):
             # With pixels that are not square, Blender 5.0 fails to write a file of several parts.
             image.use_exr_interleave = True
@@ -201,10 +200,11 @@ class PieceSettings:
         for name in ("use_stamp_note", "use_stamp_render_time"):
             self.kept.set(scene.render, name, True)
 
-    def choose(self, samples, rows, note):
+    def choose(self, samples, rows, note, codec):
         """Set up the next piece: *samples* (first, how many) or *rows* (from the bottom: first, first beyond) of the picture;
-        *note* goes into its metadata."""
+        *note* goes into its metadata, and *codec* compresses it."""
         render, cycles = self.scene.render, self.scene.cycles
+        render.image_settings.exr_codec = codec
         self.kept.set(render, "stamp_note_text", note)
         if samples is not None:
             first, count = samples
