@@ -20,12 +20,12 @@ def row(world: World, name: str) -> dict:
     return next(each for each in world.ask("workers") if each["name"] == name)
 
 
-def fail(world: World, times: int) -> None:
+def fail(world: World, times: int, **how: bool) -> None:
     """The worker ``bad`` fails so many tasks, one of each job, which ``good`` completes."""
     for _ in range(times):
         world.submit(animation("1-2"))
         world.run(1)
-        world.end("bad", reason="no such add-on")
+        world.end("bad", reason="no such add-on", **how)
         world.run(1)
         world.finish("good")
         world.run(1)
@@ -73,6 +73,16 @@ def test_a_frame_that_it_finishes_between_clears_it() -> None:
     world.finish_everything()
     fail(world, 1)
     assert row(world, "bad")["status"] != "error"
+
+
+@pytest.mark.parametrize("permanent", [False, True])
+def test_a_worker_that_lacks_what_some_jobs_need_gets_the_others(permanent: bool) -> None:
+    world = farm()
+    fail(world, 4, elsewhere=True, permanent=permanent)
+    assert (row(world, "bad")["status"], row(world, "bad")["failed_in_row"]) == ("idle", [])
+    world.submit(animation("1-20"))
+    world.run(1)
+    assert granted(world, "bad")
 
 
 def test_what_fails_everywhere_drains_nobody() -> None:

@@ -360,8 +360,8 @@ class Work:
             self._again(attempt, now)
             return
         self._log_failure(report, attempt, job)
-        if (report.elsewhere or not report.permanent) and (task := self._task_of(attempt)) is not None:
-            self.farm.streaks.failed(attempt.worker, task.id)
+        if not (report.permanent or report.elsewhere) and (task := self._task_of(attempt)) is not None:
+            self.farm.streaks.failed(attempt.worker, task.id)  # (what its machine lacks for one job, others do not need)
         is_kept_off = report.elsewhere and self._kept_off.at_once(attempt, job, report.reason, now)
         self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds, _cause(report), counts=not is_kept_off)
         if is_kept_off:
