@@ -365,6 +365,10 @@ def test_render_and_submit_take_the_scene_s_own_folder_or_say_why_not(
     own = blender_job(file, dict(options), notify=told.append)
     assert (own.output, own.settings["pattern"]) == (str(tmp_path / "scenes" / "{v}"), "##")
     assert not told and (tmp_path / "scenes" / "{v}").is_dir()
+    beside = blender_job(file, options | {"output": Path("//beauty")})
+    assert beside.output == str(tmp_path / "scenes" / "beauty"), "as Blender's -o means it"
+    with pytest.raises(BadInput, match=r"^//beauty is a folder beside"):
+        blender_job(file, options | {"output": Path("//beauty")}, bundle="a" * 64)
 
 
 def test_braces_in_folders_and_templates_of_nodes_are_as_in_blender(bpy: Blender, tmp_path: Path) -> None:

@@ -496,3 +496,15 @@ def test_a_folder_that_is_named_as_blender_names_files_is_refused_with_the_optio
             assert answer.status_code == 400 and f"--output {tmp_path}/take " in answer.json["error"]
             assert answer.json["error"].endswith("--pattern name_####")
     assert not (tmp_path / "take").exists()
+    for folder in (f"{tmp_path}/C#/renders", f"{tmp_path}/a##b"):
+        Path(folder).mkdir(parents=True)
+        assert Browser(app, "anna").post(f"{API}/estimate", job | {"output": folder}).status_code == 200
+
+
+def test_two_slashes_before_a_folder_mean_the_folder_of_the_blend_as_in_blender(app: Flask, root: Path) -> None:
+    anna, output = Browser(app, "anna"), {"output": "//beauty/v1", "allow_missing": True}
+    there = {"source": {"project": "film", "file": "shots/scenes/03_animated_cube.blend"}}
+    assert anna.post(f"{API}/estimate", there | output).json["output"] == f"{root}/shots/scenes/beauty/v1"
+    upload = {"source": {"upload": _upload(anna, ("a.blend", CUBE.read_bytes()))["upload"], "file": "a.blend"}}
+    answer = anna.post(f"{API}/jobs", upload | output)
+    assert answer.status_code == 400 and answer.json["error"].startswith("//beauty/v1 is a folder beside")

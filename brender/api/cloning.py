@@ -12,6 +12,7 @@ from brender.api.place import user
 from brender.blendfile.facts import inspect
 from brender.bus.client import Client
 from brender.bus.ids import new_id
+from brender.engines.destination import output_folder
 from brender.jobs.clones import clone, free_folder
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput, Conflict
@@ -26,7 +27,8 @@ def submit_again(client: Client, record: Mapping[str, Any], again: Again, is_her
     """Submit the job of *record* as *again* says; return the job, and what the farm says of it. *is_here*: the farm's server is
     on this machine. Raises `BrenderError`, with nothing submitted."""
     variables = client.ask("paths")
-    wanted = again.output if record["bundle"] or not again.output else shared_folder(again.output, variables, again.site)
+    wanted = output_folder(again.output)
+    wanted = wanted if record["bundle"] or not wanted else shared_folder(wanted, variables, again.site)
     spec = clone(record, new_id(), user(), again.change, wanted)
     begins = msgspec.structs.asdict(again.beginning)
     spec = msgspec.structs.replace(spec, overwrite=again.overwrite, paused=again.paused, **begins)

@@ -13,7 +13,7 @@ from brender.api.connection import Notify, silent
 from brender.api.place import user
 from brender.blendfile.facts import inspect
 from brender.bus.ids import new_id
-from brender.engines.destination import NoDestination, destination, missing_folders, one_spelling
+from brender.engines.destination import NoDestination, destination, missing_folders, one_spelling, output_folder
 from brender.engines.folder_looks import FolderLooks
 from brender.engines.ocio import check_configuration, own_configuration, read_configuration
 from brender.jobs.blender_animation import own_path
@@ -61,6 +61,8 @@ def blender_job(
     facts = facts or inspect(file)
     _check_missing(facts, options.pop("allow_missing", True))
     wanted, travels = options.pop("output"), bool(more.get("bundle"))
+    if wanted:
+        wanted = Path(output_folder(str(wanted), "" if travels else str(file.absolute().parent)))
     # Where files travel the folder is the server's, and not this machine's.
     own, elsewhere = (Path(), "") if wanted or travels else _own_folder(file, facts, options)
     here = None if travels else _output_here(wanted or own)

@@ -100,7 +100,8 @@ def render_options(function: F) -> F:
         click.option(
             "--output",
             type=NamedPath(),
-            help="The folder for the frames. [default: the scene's own; NAME_frames, here, where that is a temporary one]",
+            help="The folder for the frames; // is that of the .blend. [default: the scene's own; NAME_frames, here, where that "
+            "is a temporary one]",
         ),
         click.option("--overwrite", is_flag=True, help="Render frames that are there already once more."),
         click.option("--process", type=click.Choice(PROCESSES), help=_PROCESS),

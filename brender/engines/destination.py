@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from brender.model.errors import BadInput
-from brender.model.naming import ScenePath
+from brender.model.naming import ScenePath, beside_blend, check_folder
 from brender.model.paths import PathVariable, adopt, collapse, expand, places, platform_of
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
@@ -82,3 +82,13 @@ def _why_unwritable(folder: Path) -> str | None:
 
 def _same(one: Path, other: Path) -> bool:
     return os.path.normpath(one.absolute()) == os.path.normpath(other)
+
+
+def output_folder(wanted: str, beside: str = "") -> str:
+    """Return the folder that is meant where a user writes *wanted* for where frames go; *beside* is that of the .blend, "" where
+    it has none here. Raises `BadInput`."""
+    # (On Windows a server's name begins with two slashes.)
+    found = wanted if os.name == "nt" else beside_blend(wanted, beside)
+    if not Path(found).is_dir():
+        check_folder(found)
+    return found

@@ -37,7 +37,6 @@ from brender.model.job import (
 from brender.model.naming import (
     EXTENSIONS,
     ScenePath,
-    check_folder,
     check_pattern,
     extension_of,
     file_pattern,
@@ -126,7 +125,6 @@ class BlenderAnimation:
             )
         if not spec.output and not spec.bundle:
             raise BadInput("The job has no output folder: give one with --output")
-        check_folder(spec.output)
         if settings["blender"] and not can_open_with(read_series(settings["blender"]), facts.version, facts.oldest_blender):
             raise BadInput(
                 f"Blender {settings['blender']} cannot open {facts.path}, which Blender {dotted(facts.version)} saved: choose a "

@@ -56,8 +56,8 @@ MOVIE_EXTENSIONS: dict[str, tuple[str, ...]] = {
 }
 
 _HASHES = re.compile(r"#+")
-#: A path that has a folder with Blender's frame number in its name: a run of ``#``, or one at the end.
-_NUMBERED_FOLDER = re.compile(r"(?P<above>.*?)[\\/]+(?P<name>[^\\/]*(?:##[^\\/]*|#))(?:[\\/].*)?", re.DOTALL)
+#: The frame number in a file's name, as one writes it for Blender's ``-o``: a run of ``#``, or one at the end or before a suffix.
+_NUMBER = re.compile(r"##|#(?:\.\w+)?$")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
 
@@ -242,15 +242,32 @@ def check_pattern(pattern: str, what: str = "The output pattern", own: bool = Fa
 
 
 def check_folder(output: str) -> None:
-    """Raise `BadInput`, with the remedy, where the *output* folder of a job is named as Blender's ``-o`` names files.
+    """Raise `BadInput`, with the remedy, where the *output* folder of a job, which is not there yet, is named as Blender's ``-o``
+    names files.
 
-    >>> check_folder("/renders/take #3")
+    >>> check_folder("/renders/take #3"), check_folder("/projects/C#/renders")
+    (None, None)
     """
-    if (found := _NUMBERED_FOLDER.fullmatch(output)) is not None:
+    above, slash, name = re.fullmatch(r"(.*?)([\\/]*)([^\\/]*)", output, re.DOTALL).groups()  # type: ignore[union-attr]
+    if _NUMBER.search(name):
+        folder = f"the folder with --output {above or slash} and the names of the files with " if above or slash else ""
+        raise BadInput(f"{output} would be a folder, with no frame numbers in its name: give {folder}--pattern {name}")
+
+
+def beside_blend(output: str, folder: str) -> str:
+    """Return the *output* folder, with the *folder* of the .blend in place of ``//``, by which Blender means that. Raises
+    `BadInput` where that is not known ("").
+
+    >>> beside_blend("//render", "/shows/lake"), beside_blend("/render", "")
+    ('/shows/lake/render', '/render')
+    """
+    if not output.startswith("//"):
+        return output
+    if not folder:
         raise BadInput(
-            f"{output} would be a folder, with no frame numbers in its name: give the folder with --output "
-            f"{found['above'] or '/'} and the names of the files with --pattern {found['name']}"
+            f"{output} is a folder beside the .blend, and the farm has that elsewhere: give a whole path in place of //"
         )
+    return f"{folder.rstrip('/')}/{output.lstrip('/')}"
 
 
 def temporary_name(final: str, attempt: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from flask import Blueprint
 
+from brender.engines.destination import output_folder
 from brender.model.beginning import After, parse_start
 from brender.model.edit import Edit
 from brender.model.sharing import CORES_MOST, GPU_MEMORY_MOST, WORKERS_MOST
@@ -71,7 +72,7 @@ def again(id: str, body: Again) -> Any:
     spec = earlier_job(id, _change(body))
     spec = msgspec.structs.replace(
         spec,
-        output=placed(body.output) if body.output else spec.output,
+        output=placed(output_folder(body.output)) if body.output else spec.output,
         overwrite=body.overwrite,
         paused=body.paused,
         after=tuple(After(each.job, each.by_frame) for each in body.after),

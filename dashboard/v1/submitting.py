@@ -20,7 +20,7 @@ from brender.blendfile.packing import Packed, digest_of_file, packed
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
 from brender.engines.addon_archive import packed_addons
-from brender.engines.destination import NoDestination, destination
+from brender.engines.destination import NoDestination, destination, output_folder
 from brender.engines.ocio import check_configuration, configuration_to_send
 from brender.jobs.blender_animation import own_path
 from brender.jobs.clones import clone, free_folder
@@ -262,12 +262,13 @@ def _wanted(body: Submission, fresh: bool, told: FileFacts | None = None) -> tup
     *told*: what it says, where it is not here."""
     settings = {name: value for name, value in body.settings.items() if value is not None and value != ""}
     _check_addons(body)
-    output, id, is_placed = body.output, body.id or new_id(), False
-    path = facts = None
+    id, is_placed = body.id or new_id(), False
+    path, facts = source_file(body.source) if body.source is not None else None, None
+    is_here = path is not None and body.source is not None and not body.source.upload
+    output = output_folder(body.output, str(path.parent) if path is not None and is_here else "")
     addons: tuple[AddOn, ...] = ()
     bundle = _NOT_SENT if told is not None or (body.source is not None and body.source.upload) else ""
-    if body.source is not None:
-        path = source_file(body.source)
+    if body.source is not None and path is not None:
         facts = as_told(inspected(path, bounds(body.source), fresh), path, body.source)
         if body.source.upload:
             settings["file"] = path.name
