@@ -204,6 +204,21 @@ def test_the_api_tells_a_wrangler_of_all_and_an_artist_of_their_own(app: Flask) 
     assert [row["user"] for row in csv.DictReader(io.StringIO(web.get(asked.replace("?", ".csv?")).text))] == ["anna"]
 
 
+def test_of_the_shares_too_a_wrangler_is_told_of_all_and_an_artist_of_their_own(app: Flask, folder: DataFolder) -> None:
+    writer = Writer(open_for_writing(str(folder.database)))
+    for user, project in (("anna", "film"), ("bob", "film"), ("bob", "ads")):
+        writer.commit([put("usage", f"{project}/{user}", {"project": project, "user": user, "seconds": 60.0, "wall": 1.0})])
+    writer.database.close()
+    everybody, own = ({"anna", "bob"}, {"film", "ads"}), ({"anna"}, {"film"})
+    for name, seen in (("boss", everybody), ("walt", everybody), ("anna", own), ("vera", (set(), set()))):
+        told = Browser(app, name).get("/api/v1/shares").get_json()
+        assert ({row["user"] for row in told["users"]}, {row["project"] for row in told["projects"]}) == seen, name
+        assert seen is everybody or "bob" not in json.dumps(told)
+    assert {row["user"] for row in Browser(app).get("/api/v1/shares?user=bob").get_json()["users"]} == {"bob"}
+    refused = Browser(app, "anna").get("/api/v1/shares?user=bob")
+    assert (refused.status_code, "only their own" in refused.get_json()["error"]) == (403, True)
+
+
 def test_the_days_of_the_plots_have_the_sums_and_the_causes_of_each_day(app: Flask) -> None:
     told = Browser(app).get("/api/v1/accounts?by=project&since=all").get_json()
     assert [(row["day"], row["name"], row["machine_seconds"]) for row in told["days"]] == [("2026-01-02", "film", 10_800.0)]

@@ -241,6 +241,16 @@ def test_a_job_whose_files_are_looked_at_still_is_theirs_who_submitted_it(world:
     assert [(each.peer.user, each.submit.on_behalf_of) for each, _ in decided] == [("anna", "boss")], "dora was refused"
 
 
+@pytest.mark.parametrize("question", ["accounts", "shares"])
+def test_what_others_used_is_not_told_on_behalf_of_an_artist(world: World, question: str) -> None:
+    def may_ask(name: str, **arguments: str) -> bool:
+        asked = m.Ask(id=new_id(), question=question, arguments=arguments, on_behalf_of=name)
+        return world.round.allowed(Peer("local", b"client", key=KeyRole.DASHBOARD), asked) is not None
+
+    assert may_ask("walt") and may_ask("boss") and may_ask("anna", user="anna")
+    assert not may_ask("anna") and not may_ask("anna", user="walt") and not may_ask("vera")
+
+
 def test_the_server_knows_itself_whose_a_thing_is(world: World) -> None:
     world.act("cancel", "shot")
     world.run(2.0)

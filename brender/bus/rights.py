@@ -101,7 +101,7 @@ def action_of(message: Message, has_users: bool = True) -> str:
         return f"act {message.action}"
     if isinstance(message, Manage):
         return f"manage {_what(message)}"
-    if isinstance(message, Ask) and message.question == "accounts":
+    if isinstance(message, Ask) and message.question in _USED:
         return "accounts"
     if isinstance(message, Submit) and message.job.sharing.rush:
         return "rush"
@@ -164,6 +164,9 @@ PACE: dict[KeyRole, tuple[float, float]] = {
 }
 UNPACED = frozenset({Door.SERVER_FILES, Door.MANAGER_FILES})
 
+
+#: The questions about what each has used, which are asked by the right to see accounts.
+_USED = frozenset({"accounts", "shares"})
 
 #: What a client waits for an answer to.
 _ANSWERED = (Submit, Act, Ask, Look, Manage, Offer)

@@ -97,7 +97,7 @@ TABLE: dict[str, Entry] = {
     # (The dashboard reads the record itself; it asks to hear whether the server lives.)
     "ask": _entry("ask about the farm", all=(_VIEWER, _ARTIST, _WRANGLER, _CLIENT, _DASHBOARD, _ADMIN)),
     # Jobs are everybody's to see; how much each has used is their own matter, and that of who divides the machines.
-    "accounts": _entry("see accounts", all=(_WRANGLER, _CLIENT, _ADMIN), own=(_VIEWER, _ARTIST)),
+    "accounts": _entry("see accounts and shares", all=(_WRANGLER, _CLIENT, _ADMIN), own=(_VIEWER, _ARTIST)),
     "look": _entry("ask what workers see", all=(_WRANGLER, _CLIENT, _ADMIN)),
     # The farm
     "manage set-project": _entry("make and change projects", all=(_WRANGLER, _ADMIN)),

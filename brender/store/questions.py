@@ -382,9 +382,9 @@ def pools(record: Record) -> list[str]:
     return [name for (name,) in record.tables.Worker.select(pool).where(pool != "").distinct().order_by(pool).tuples()]
 
 
-def shares(record: Record) -> dict[str, Any]:
-    """Return how the farm is shared (`brender.store.shares`)."""
-    return shares_of(record.tables)
+def shares(record: Record, user: str = "") -> dict[str, Any]:
+    """Return how the farm is shared, perhaps naming only one *user* (`brender.store.shares`)."""
+    return shares_of(record.tables, user)
 
 
 def limits(record: Record) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ def limits(tables: Tables) -> list[dict[str, Any]]:
     ]
 
 
-def shares(tables: Tables) -> dict[str, Any]:
+def shares(tables: Tables, user: str = "") -> dict[str, Any]:
     """Return how the farm is shared now: the ``half_life`` in seconds, ``projects``, ``users`` of each, ``weights``, and
     the highest ``priority`` of jobs that have work (``None``: there are none).
 
@@ -48,6 +48,8 @@ def shares(tables: Tables) -> dict[str, Any]:
     part that is ``due`` to them by their weights, of the farm or of their project, and the part that they ``had``, among those
     that have any too; ``None`` of the others. Those who have used most come first. ``of_farm`` and ``of_project``: a user's
     part of all that was used.
+
+    *user*: only they are named ("": all are), with the projects that they have used or have tasks in, each as a whole.
     """
     now = time.time()
     quotas = {(row.kind, row.name): row for row in tables.Quota.select()}
@@ -55,7 +57,7 @@ def shares(tables: Tables) -> dict[str, Any]:
     half_life = said[HALF_LIFE].weight if HALF_LIFE in said else HALF_LIFE_SECONDS
     at_work, priority = _at_work(tables, now)
     used = _used(tables, half_life, now)
-    weighed = [name for kind, name in said if kind == QuotaKind.USER and not any(user == name for _, user in used)]
+    weighed = [name for kind, name in said if kind == QuotaKind.USER and not any(each == name for _, each in used)]
     for who in [*(("", name) for name in weighed), *at_work]:
         used[who] = used.get(who, 0.0) + (at_work[who].seconds if who in at_work else 0.0)
 
@@ -64,8 +66,8 @@ def shares(tables: Tables) -> dict[str, Any]:
         return row.weight if row is not None else 1.0
 
     members: dict[str, list[_Member]] = {}
-    for (project, user), seconds in used.items():
-        mine = _Member(user, weight(QuotaKind.USER, user), seconds, at_work.get((project, user), _Work()))
+    for (project, member), seconds in used.items():
+        mine = _Member(member, weight(QuotaKind.USER, member), seconds, at_work.get((project, member), _Work()))
         members.setdefault(project, []).append(mine)
     whole = [
         _Member(name, weight(QuotaKind.PROJECT, name), sum(each.seconds for each in own), _sum_of([each.work for each in own]))
@@ -83,14 +85,21 @@ def shares(tables: Tables) -> dict[str, Any]:
         }
         for project in whole
         for row in _rows("user", members[project.name])
+        if user in ("", row["user"])
     ]
+    projects = _rows("project", [each for each in whole if each.name])  # (users who only have a weight are in none)
+    if user:
+        own = {row["project"] for row in users}
+        projects = [row for row in projects if row["project"] in own]
+        named = {(QuotaKind.USER, user), HALF_LIFE, *((QuotaKind.PROJECT, project) for project in own)}
+        said = {key: row for key, row in said.items() if key in named}
     weights = [
         {"kind": kind, "name": name, "weight": row.weight, **_said(row, "weight")} for (kind, name), row in sorted(said.items())
     ]
     return {
         "half_life": half_life,
         "priority": priority,
-        "projects": _rows("project", [each for each in whole if each.name]),  # (users who only have a weight are in none)
+        "projects": projects,
         "users": sorted(users, key=lambda row: (-row["seconds"], row["project"], row["user"])),
         "weights": weights,
     }

@@ -52,6 +52,10 @@ class AccountsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     worker: Annotated[str, msgspec.Meta(max_length=255)] = ""
 
 
+class SharesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    user: Annotated[str, msgspec.Meta(max_length=255)] = ""
+
+
 class ProjectChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
     root: Text | None = None
@@ -116,22 +120,30 @@ def accounts_csv(query: AccountsQuery) -> Any:
     return Response(as_csv(told), mimetype="text/csv", headers=headers)
 
 
-@endpoint(blueprint, "GET", "/shares", answer=answers.Shares)
-def shares() -> Any:
-    """Return who gets the farm now, and who should by the weights: each project, and each user of each."""
+@endpoint(blueprint, "GET", "/shares", query=SharesQuery, needed="accounts", answer=answers.Shares)
+def shares(query: SharesQuery) -> Any:
+    """Return who gets the farm now, and who should by the weights: each project, and each user of each. Who may not see what
+    others used is told of themselves, and of the projects that they have used or have tasks in."""
+    user = _whose(query.user)
     with farm().reader.record() as record:
-        return questions.shares(record)
+        return questions.shares(record, user)
 
 
 def _accounts(query: AccountsQuery) -> dict[str, Any]:
     """Return the accounts that the user of now may see. Raises `Forbidden`."""
-    wanted = msgspec.to_builtins(query)
-    if not wanted["user"] and not current_user.may("accounts", ""):
-        wanted["user"] = current_user.name
-    if (reason := why_not(Actor(current_user.role, current_user.name), "accounts", wanted["user"])) is not None:
-        raise Forbidden(reason)
+    wanted = msgspec.to_builtins(query) | {"user": _whose(query.user)}
     with farm().reader.record() as record:
         return accounts_of(record, daily=True, **wanted)
+
+
+def _whose(user: str) -> str:
+    """Return whose use of the farm the user of now is told of, who asks for that of *user* ("": of all that they may see, which
+    is returned for all). Raises `Forbidden`."""
+    if not user and not current_user.may("accounts", ""):
+        user = str(current_user.name)
+    if (reason := why_not(Actor(current_user.role, current_user.name), "accounts", user)) is not None:
+        raise Forbidden(reason)
+    return user
 
 
 @endpoint(blueprint, "GET", "/projects", cached=True, answer=list[answers.Project])
