@@ -277,6 +277,41 @@ def test_what_cannot_be_read_of_a_bl_info_is_left_out(tmp_path: Path) -> None:
     assert packed(tmp_path / "red.py", tmp_path).label == "Red"
 
 
+_RED = 'bl_info = {"name": "Red"}'
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'bl_info = {"name": "Red", "description": "a\u2028b"}',
+        'bl_info = {\f"name": "Red",\n\f"author": "a"}\n',
+        f"import os\r\r{_RED}\rx = 1\r",
+        f"import os\r\n{_RED}\r\n",
+        f"import os; {_RED}",
+        f"\f{_RED}",
+        'bl_info = {"name": "Red", "description": "' + "a" * 100_000 + '"}',
+        'bl_info = {"name": "Red",\n' + '    "b": [1, 2],\n' * 2_000 + "}",
+        f'"""How it is done:\n\nbl_info = {{"name": "Blue"}}\n"""\n{_RED}',
+        f"x = '\\'' ; y = (\n'''bl_info = 3\n\\''' '''\n)\n# bl_info = '\\\n{_RED}",
+        f'if True:\n    bl_info = {{"name": "Blue"}}\n{_RED}',
+        'bl_info: dict = \\\n    {"name": "Red"}',
+    ],
+    ids=range(12),
+)
+def test_a_bl_info_is_found_where_python_has_one(tmp_path: Path, source: str) -> None:
+    (tmp_path / "red.py").write_bytes(source.encode())
+    assert packed(tmp_path / "red.py", tmp_path).label == "Red"
+
+
+def test_a_docstring_that_shows_a_bl_info_makes_no_add_on_and_one_that_is_too_long_is_said_to_be_so(tmp_path: Path) -> None:
+    (tmp_path / "red.py").write_text(f'"""Such as\n{_RED}\n"""\n')
+    with pytest.raises(BadInput, match="is no Blender add-on"):
+        packed(tmp_path / "red.py", tmp_path)
+    (tmp_path / "red.py").write_text(f"bl_info = {{{'1: 2, ' * 50_000}}}")
+    with pytest.raises(BadInput, match="has more than 131,072 characters"):
+        packed(tmp_path / "red.py", tmp_path)
+
+
 def test_a_source_that_would_take_much_memory_to_parse_takes_little(tmp_path: Path) -> None:
     (tmp_path / "large.py").write_text("bl_info = {'name': 'Large'}\nx = [" + "a," * 500_000 + "]\n")
     tracemalloc.start()

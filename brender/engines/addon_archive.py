@@ -8,17 +8,14 @@ folder, and no more bytes than the archive itself has.
 import ast
 import contextlib
 import hashlib
-import io
 import os
 import re
 import stat
 import tempfile
-import tokenize
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -38,9 +35,10 @@ _PIECE = 2**20
 _WORDS_LENGTH = 100
 _MANIFEST = "blender_manifest.toml"
 _TEXT_BYTES = 2**20
-_BL_INFO = re.compile(r"^bl_info\b[^=\n]*=", re.MULTILINE)
-#: Characters that a ``bl_info`` has at most, and places that are looked at for one.
-_STATEMENT_LENGTH, _TRIED_MOST = 16_384, 4
+#: What tells where a statement of Python ends, and the name that is looked for.
+_MARK = re.compile(r"\"\"\"|'''|[\"'#()\[\]{}\n]|\\.|\bbl_info\b", re.DOTALL)
+#: Characters that a ``bl_info`` has at most.
+_PARSED_MOST = 2**17
 _VERSION = re.compile(r"\d+(?:\.\d+){0,2}")
 #: What is beside an add-on's files and none of it, by names of files and folders.
 _BESIDE = {"__pycache__", "__MACOSX", ".DS_Store", "Thumbs.db"}
@@ -258,7 +256,7 @@ def _legacy(source: _Source, within: Mapping[str, str]) -> Iterator[tuple[dict[s
         is_single = name.endswith(".py") and "/" not in name
         if not is_single and not (name.count("/") == 1 and name.endswith("/__init__.py")):
             continue
-        if (told := _bl_info(source.text(within[name]))) is None:
+        if (told := _bl_info(source, within[name])) is None:
             continue
         top = name.split("/")[0]
         files = {each: own for each, own in within.items() if each == name or (not is_single and each.startswith(f"{top}/"))}
@@ -268,24 +266,49 @@ def _legacy(source: _Source, within: Mapping[str, str]) -> Iterator[tuple[dict[s
         yield {"name": str(told.get("name") or module), "module": module, "version": ".".join(map(str, numbers))}, files
 
 
-def _bl_info(text: str) -> dict[str, Any] | None:
-    """Return the ``bl_info`` of a Python source, as far as it is literal; ``None`` where it has none."""
-    # (Not all of the source is parsed: of two megabytes that somebody uploads, Python makes more than one gigabyte.)
-    for found in islice(_BL_INFO.finditer(text), _TRIED_MOST):
-        if (told := _literal(_statement(text[found.start() : found.start() + _STATEMENT_LENGTH]))) is not None:
+def _bl_info(source: _Source, name: str) -> dict[str, Any] | None:
+    """Return the ``bl_info`` of the Python file *name*, as far as it is literal; ``None``: it has none. Raises `BadInput`."""
+    # (Not all of it is parsed: of two megabytes that somebody uploads, Python makes more than one gigabyte.)
+    left, is_longer = _PARSED_MOST, False
+    for line in _lines_with_bl_info(source.text(name).replace("\r\n", "\n").replace("\r", "\n")):
+        if len(line) > left:
+            is_longer = True
+            continue
+        left -= len(line)
+        if (told := _literal(line)) is not None:
             return told
+    if is_longer:
+        raise BadInput(f"The bl_info of the add-on {source.path} has more than {_PARSED_MOST:,} characters: shorten its texts")
     return None
 
 
-def _statement(text: str) -> str:
-    """Return the first statement of *text*, whole; "" where that does not end in it."""
-    try:
-        for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type == tokenize.NEWLINE:
-                return "".join(text.splitlines(keepends=True)[: token.end[0]])
-    except (tokenize.TokenError, SyntaxError):
-        pass
-    return ""
+def _lines_with_bl_info(text: str) -> Iterator[str]:
+    """Yield the logical lines of a Python source in which the name ``bl_info`` stands outside brackets, strings and comments."""
+    begin, place, depth, quote, has_name = 0, 0, 0, "", False
+    while found := _MARK.search(text, place):
+        mark, place = found.group(), found.end()
+        if quote:
+            is_over = mark == quote or (len(quote) == 1 and mark in ("\n", 3 * quote))  # (`"a"""` is "a" and an empty string)
+            quote = "" if is_over else quote
+            if mark != "\n" or quote:
+                continue
+        if mark == "#":
+            end = text.find("\n", place)
+            place = len(text) if end < 0 else end
+        elif mark[0] in "\"'":
+            quote = mark
+        elif mark in "([{":
+            depth += 1
+        elif mark in ")]}":
+            depth = max(0, depth - 1)
+        elif mark == "bl_info":
+            has_name = has_name or depth == 0
+        elif mark == "\n" and depth == 0:
+            if has_name:
+                yield text[begin : found.start()]
+            begin, has_name = place, False
+    if has_name:
+        yield text[begin:]
 
 
 def _literal(statement: str) -> dict[str, Any] | None:
