@@ -20,6 +20,7 @@ import brender
 from brender import AsyncFarm, BadInput, Conflict, Farm, Forbidden, Job, NotFound, RenderFailed, Unreachable
 from brender.api.connection import silent, unseen
 from brender.api.http import Http
+from brender.api.in_asyncio import AsyncJob
 from brender.api.options import Options
 from brender.commands.jobs import submit
 from brender.commands.localfarm import FarmPlan, LocalFarm
@@ -91,6 +92,22 @@ def test_a_farm_of_an_earlier_version_is_sent_what_it_knows_and_named_where_that
         http.submit(None, {"command": ["true"], "no_site_addons": True}, silent, unseen)
     with pytest.raises(BadInput, match="Add-ons are for"):
         http.submit(None, {"command": ["true"], "addons": ["one.py"]}, silent, unseen)
+
+
+def test_a_wait_whose_time_is_over_when_files_are_found_gone_says_how_long_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = {"name": "shot", "status": "completed", "completed_parts": 3, "progress": 1.0}
+    job = Job(Http("http://farm:8888", "t"), record)
+
+    def found_gone() -> bool:
+        job.record = record | {"status": "active", "progress": 0.5}
+        return True
+
+    monkeypatch.setattr(job, "requeue_gone", found_gone)
+    with pytest.raises(TimeoutError, match=r"^The job shot is active after 0 seconds, 50% done$"):
+        job.wait(timeout=0, files=True)
+    job.record = record
+    with pytest.raises(TimeoutError, match=r"^The job shot is active after 0 seconds, 50% done$"):
+        asyncio.run(AsyncJob(job).wait(timeout=0, files=True))
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 
 from benchmarks.shares import share_error, shared_farm
 from benchmarks.virtual_farm import VirtualFarm
+from brender.api.farm import Job
 from brender.bus.messages import Manage, Sorry
 from brender.farm.record import Ledger
 from brender.farm.usage import Usages
+from brender.model.errors import NotFound
 from brender.model.keys import KeyRole
 from brender.model.quotas import QuotaKind, turns_in_words
 from brender.scheduling.audit import audit
@@ -194,6 +196,10 @@ def test_who_gets_the_farm_and_who_should_is_told_of_those_that_have_work(world:
     said = turns_in_words(told, "film", "ben", 50)
     assert said.startswith("Jobs of equal priority take turns by weight: ben is due 75 % of the project film and had 7")
     assert turns_in_words(told, "ads", "cleo", 50) == "", "nothing of hers waits"
+    own = world.ask("shares", user="ben")
+    assert [row["user"] for row in own["users"]] == ["ben"] and own["projects"] == [film]
+    assert own["users"] == [shares["ben"]] and [row["name"] for row in own["weights"]] == ["ben"]
+    assert turns_in_words(own, "film", "ben", 50) == said and turns_in_words(own, "film", "ada", 50) == ""
     assert turns_in_words(told, "film", "ben", 10) == "Jobs of higher priority come first: it has 10, others have up to 50"
 
 
@@ -208,6 +214,30 @@ def test_brender_why_says_whose_turn_it_is_of_a_job_that_waits_for_busy_workers(
     world.run(3)
     assert "turns by weight: ben is due 50 % of the project default and had 0 %" in command(capsys, "why", "of ben").out
     assert command(capsys, "shares").out.count("50 %") == 2
+
+
+class _OlderPage:
+    """The page of a farm of an earlier version, which has jobs and no shares. (A stand-in.)"""
+
+    refusal_is_final = False
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def ask(self, question: str, **arguments: object) -> object:
+        if question == "shares":
+            raise NotFound("There is no such page")
+        return self._world.ask(question, **arguments)
+
+
+def test_why_of_python_leaves_out_whose_turn_it_is_where_the_farm_does_not_tell_it(world: World) -> None:
+    for user in ("ada", "ben"):
+        world.submit(animation("1-50", user=user, name=f"of {user}", chunk=1))
+    world.add_worker("a")
+    world.run(3)
+    (record,) = (world.ask("job", id=row["id"]) for row in world.ask("jobs", user="ben"))
+    said = Job(_OlderPage(world), record).why()  # type: ignore[arg-type]
+    assert "of ben" in said and "waits" in said and "turns" not in said
 
 
 def test_who_has_used_what_is_told_with_the_weights(world: World) -> None:

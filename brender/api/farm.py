@@ -179,14 +179,14 @@ class Job(_Known):
         those that are gone are rendered again, once. Raises `RenderFailed` where it failed or was canceled, and `TimeoutError`
         after *timeout* seconds (``None``: never)."""
         began = time.monotonic()
-        self._follow(timeout, progress)
+        self._follow(timeout, progress, began)
         if files and self.requeue_gone():
-            self._follow(None if timeout is None else timeout - (time.monotonic() - began), progress)
+            self._follow(timeout, progress, began)
             self.check_none_gone()
         return self
 
-    def _follow(self, timeout: float | None, progress: JobProgress | None) -> None:
-        for pause in self.steps(timeout, progress):
+    def _follow(self, timeout: float | None, progress: JobProgress | None, began: float) -> None:
+        for pause in self.steps(timeout, progress, began):
             time.sleep(pause)
             self.look()
 
@@ -214,9 +214,13 @@ class Job(_Known):
         """Raise `RenderFailed` where files of it that were rendered again (`requeue_gone`) are gone again."""
         check_none_gone(self._connection, self.record)
 
-    def steps(self, timeout: float | None = None, progress: JobProgress | None = None) -> Iterator[float]:
-        """Yield the seconds after which to look at it again, until it has completed: what `wait` does between two looks."""
-        deadline, told = None if timeout is None else time.monotonic() + timeout, None
+    def steps(
+        self, timeout: float | None = None, progress: JobProgress | None = None, began: float | None = None
+    ) -> Iterator[float]:
+        """Yield the seconds after which to look at it again, until it has completed: what `wait` does between two looks. The
+        *timeout* counts from when it *began*, on the monotonic clock; ``None``: from now."""
+        began = time.monotonic() if began is None else began
+        deadline, told = None if timeout is None else began + timeout, None
         while True:
             now = self.status, self.record["completed_parts"], self.progress
             if progress is not None and now != told:
@@ -336,8 +340,12 @@ class Job(_Known):
         said = standing(record)
         if not waits_for_its_turn(record):
             return said
+        try:
+            shares = self._connection.ask("shares")
+        except NotFound:  # (A farm's page of an earlier version does not have them.)
+            return said
         whose = record["project"], record["user"], record["priority"]
-        return ". ".join(filter(None, (said, turns_in_words(self._connection.ask("shares"), *whose))))
+        return ". ".join(filter(None, (said, turns_in_words(shares, *whose))))
 
     def _act(self, action: str, value: Any = None) -> "Job":
         answer = self._connection.act(action, self.id, value)

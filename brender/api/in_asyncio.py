@@ -115,14 +115,14 @@ class AsyncJob:
     async def wait(self, timeout: float | None = None, progress: JobProgress | None = None, *, files: bool = False) -> "AsyncJob":
         """Wait until it has completed, as `Job.wait` does; it may be canceled, and *progress* is called in the loop."""
         began = time.monotonic()
-        await self._follow(timeout, progress)
+        await self._follow(timeout, progress, began)
         if files and await asyncio.to_thread(self.now.requeue_gone):
-            await self._follow(None if timeout is None else timeout - (time.monotonic() - began), progress)
+            await self._follow(timeout, progress, began)
             await asyncio.to_thread(self.now.check_none_gone)
         return self
 
-    async def _follow(self, timeout: float | None, progress: JobProgress | None) -> None:
-        for pause in self.now.steps(timeout, progress):
+    async def _follow(self, timeout: float | None, progress: JobProgress | None, began: float) -> None:
+        for pause in self.now.steps(timeout, progress, began):
             await asyncio.sleep(pause)
             await asyncio.to_thread(self.now.look)
 
