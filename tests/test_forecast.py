@@ -1,12 +1,14 @@
 """When jobs will be done: the pace of workers and jobs as it was measured, and the queue simulated ahead."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brender.model.prospect import Expected
+from brender.model.spans import precision
 from brender.scheduling.forecast import Work, forecast
 from brender.scheduling.forecast_lanes import Lane
 from brender.scheduling.pace import Measured, Pace
@@ -123,6 +125,39 @@ def test_a_limit_that_one_job_leaves_room_of_serves_another_on_workers_that_wait
     gates = (("user", "ada"),)
     works = [_work("first", tasks=0, gates=gates), _work("then", tasks=1, kinds=frozenset({1}), gates=gates)]
     assert forecast(lanes, works, {gates[0]: 1})["then"].seconds == 40
+
+
+def test_what_shares_workers_with_jobs_of_unknown_length_lies_between_their_taking_none_and_all_of_what_is_theirs() -> None:
+    unknown = {"known": 0, "seconds": 0.0}
+    found = forecast(_lanes(10), [_work("a"), _work("b", order=1, **unknown)])
+    assert "b" not in found and found["a"].least < 110 < found["a"].seconds < 200 < found["a"].most
+    works = [_work("a"), _work("b", priority=90, **unknown), _work("c", kinds=frozenset({1}))]
+    found = forecast([*_lanes(10), Lane(1)], works)
+    assert found["a"].seconds is None and found["a"].least == pytest.approx(100, rel=0.2)
+    assert found["c"].seconds == 1000, "on workers that the others cannot have"
+    busy = forecast([Lane(0, job="b", left=60.0)], [_work("a"), _work("b", tasks=0, **unknown)])
+    assert busy["a"].seconds is None and "b" not in busy
+
+
+def test_what_waits_for_one_frame_after_the_other_is_not_done_before_the_last() -> None:
+    works = [
+        _work("b", tasks=10, frames_of=frozenset({"a"}), priority=90),
+        _work("a", order=1),
+        _work("c", after=frozenset({"b"})),
+    ]
+    found = forecast(_lanes(10), works)
+    assert found["a"].seconds < found["b"].seconds < found["c"].seconds
+    gone = [replace(works[0], frames_of=frozenset({"gone"})), *works[1:]]
+    assert forecast(_lanes(10), gone).keys() == {"a"}
+
+
+@given(st.floats(1.0, 1e6), st.floats(0.0, 4.0))
+def test_an_estimate_is_not_rounded_by_more_than_a_quarter_of_itself_however_little_is_known(
+    seconds: float, share: float
+) -> None:
+    to = precision(seconds, seconds / (1 + share), seconds * (1 + share))
+    assert to <= max(1.0, seconds / 2)
+    assert abs(to * max(1, round(seconds / to)) - seconds) <= max(1.0, seconds / 4)
 
 
 def test_where_the_simulation_ends_early_jobs_are_said_to_take_longer_and_have_no_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """When jobs will be done, as the record of a farm lets expect it, and how true that was."""
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -137,6 +138,81 @@ def test_a_job_that_waits_for_another_or_for_a_time_is_expected_after_it() -> No
     found = Outlook(lambda: world.now, lambda: WALL + world.now, pace).of(world.record).jobs
     assert found[later].seconds == pytest.approx(found[first].seconds + 200, rel=0.1)
     assert found[at].seconds == pytest.approx(10_200, rel=0.1)
+
+
+def test_a_worker_that_is_kept_off_a_job_is_not_expected_to_render_it() -> None:
+    world = _farm(1.0, 1.0, 1.0, 1.0)
+    job = world.submit(animation("1-100", chunk=1))["id"]
+    for name in ("w1", "w2", "w3"):
+        world.end(name, reason="The GPU is not there", elsewhere=True)
+    for _ in range(5):
+        world.finish("w0", seconds=10.0)
+    assert len(world.ask("job", id=job)["kept_off"]) == 3 and _left(world, job) == 95
+    assert _prospect(world).jobs[job].seconds == pytest.approx(950, rel=0.1)
+    world.act("readmit", job)
+    world.run(1.0)
+    assert _prospect(world).jobs[job].seconds == pytest.approx(240, rel=0.1)
+
+
+def _behind(world: World, first: str, **how: Any) -> str:
+    return world.submit(msgspec.structs.replace(animation("1-20", chunk=1), after=(After(job=first, **how),)))["id"]
+
+
+@pytest.mark.parametrize("by_frame", [False, True])
+def test_what_waits_for_a_job_that_is_paused_has_gone_or_comes_later_than_is_looked_is_expected_at_no_time(
+    by_frame: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, pace = _farm(1.0), Pace()
+    first = world.submit(animation("1-20", chunk=1))["id"]
+    _finish(world, 3)
+    second = _behind(world, first, by_frame=by_frame)
+    third = _behind(world, second)
+    pace.learn(Measured(job, "w", 10.0) for job in (second, third))
+
+    def found() -> Prospect:
+        return Outlook(lambda: world.now, lambda: WALL + world.now, pace).of(world.record)
+
+    assert found().jobs[first].seconds < found().jobs[second].seconds < found().jobs[third].seconds
+    world.act("priority", first, 10)
+    world.run(1.0)
+    with monkeypatch.context() as only:
+        only.setattr("brender.store.outlook._JOBS_MOST", 2)
+        assert not found().jobs and found().unknown == 3
+    world.act("pause", first)
+    world.run(1.0)
+    assert by_frame or "which is paused" in world.ask("job", id=second)["reason"]
+    assert not found().jobs and found().unknown == 2
+    row = job_now(replace(world.record, outlook=Outlook(lambda: world.now, lambda: WALL + world.now, pace)), second)
+    assert row["eta_seconds"] is None and row["eta_words"] == ""
+    world.act("cancel", first)
+    world.run(1.0)
+    assert not found().jobs, "what was canceled is never done"
+
+
+def test_behind_a_job_of_which_nobody_knows_how_long_it_takes_no_time_is_told_but_a_bound() -> None:
+    world, pace = _farm(1.0, 1.0), Pace()
+    unknown = world.submit(animation("1-20", chunk=1, priority=90))["id"]
+    behind = world.submit(animation("1-20", chunk=1))["id"]
+    after = _behind(world, unknown)
+    pace.learn(Measured(job, "w", 10.0) for job in (behind, after))
+    record = replace(world.record, outlook=Outlook(lambda: world.now, lambda: WALL + world.now, pace))
+    assert job_now(record, unknown)["eta_words"] == ""
+    for job in (behind, after):
+        row = job_now(record, job)
+        assert row["eta_seconds"] is None and row["eta_words"] == longer_in_words(row["eta_least"])
+        assert 50 < row["eta_least"] <= 220, "what it takes by itself, or beside the other of which the time is known"
+
+
+def test_a_job_whose_limit_is_lowered_to_nothing_is_expected_at_no_time() -> None:
+    world = _farm(1.0, 1.0)
+    limit = {"kind": "licence", "name": "nuke"}
+    world.request(Manage(id=new_id(), what="set-limit", arguments=limit | {"most": 2}))
+    job = world.submit(animation("1-100", chunk=1, sharing=Sharing(licences=("nuke",))))["id"]
+    _finish(world, 2)
+    world.request(Manage(id=new_id(), what="set-limit", arguments=limit | {"most": 0}))
+    record = replace(world.record, outlook=Outlook(lambda: world.now, lambda: WALL + world.now))
+    assert len(job_now(record, job)["rendering"]) == 2
+    assert (job_now(record, job)["eta_seconds"], job_now(record, job)["eta_words"]) == (None, "")
 
 
 def test_an_answer_counts_for_a_while_and_only_what_was_done_since_is_read_again() -> None:

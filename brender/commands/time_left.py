@@ -15,11 +15,11 @@ def time_left(job: Mapping[str, Any]) -> str:
     >>> time_left({"eta_seconds": 7200.0, "eta_least": 6000.0, "eta_most": 9000.0})
     'about 2 h (1 h 40 min to 2 h 30 min)'
     >>> time_left({"eta_seconds": None, "eta_least": 7200.0, "eta_most": None})
-    'more than 2 h (the forecast goes no further)'
+    'more than 2 h (how much more is not known)'
     """
     expected = _expected(job)
     if expected.seconds is None:
-        return f"{expected} (the forecast goes no further)" if expected.least is not None else ""
+        return f"{expected} (how much more is not known)" if expected.least is not None else ""
     bounds = bounds_in_words(expected.seconds, expected.least, expected.most)
     return f"{expected} ({bounds})" if bounds else str(expected)
 

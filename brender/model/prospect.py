@@ -11,7 +11,8 @@ from brender.model.spans import estimate_in_words, longer_in_words, precision
 class Expected(msgspec.Struct, frozen=True):
     """Seconds until a job is done: probably ``seconds``, in about eight of ten cases between ``least`` and ``most``.
 
-    Where ``seconds`` is ``None`` it takes longer than ``least``, since the forecast ends there; without that, nobody knows.
+    Where ``seconds`` is ``None`` it takes longer than ``least``, since the forecast ends there or the job shares workers with
+    others of which nobody knows how long they take; without that, nobody knows.
     """
 
     seconds: float | None
@@ -44,8 +45,11 @@ class Prospect(msgspec.Struct, frozen=True):
 
     def last(self, project: str = "") -> Expected | None:
         """Return when the last of these is done, of *project* ("": of all); ``None``: there are none."""
-        those = (expected for id, expected in self.jobs.items() if project in ("", self.projects[id]))
-        return max(those, key=lambda each: inf if each.seconds is None else each.seconds, default=None)
+        those = [expected for id, expected in self.jobs.items() if project in ("", self.projects[id])]
+        last = max(those, key=lambda each: inf if each.seconds is None else each.seconds, default=None)
+        if last is None or last.seconds is not None:
+            return last
+        return Expected(None, max(each.least or 0.0 for each in those), None)
 
     def unknown_of(self, project: str) -> int:
         """Return of how many jobs of *project* it is not known."""

@@ -10,12 +10,14 @@ _TELLING = 0.1
 
 def precision(seconds: float, least: float | None = None, most: float | None = None) -> int:
     """Return the seconds to which an estimate is worth telling that is mostly between *least* and *most* (``None``: not known):
-    no more than half of what lies between these.
+    no more than half of what lies between these, nor than half of the estimate: rounded to that, it is still to come.
 
     >>> precision(9667.0, 8056.0, 11600.0), precision(9667.0), precision(41.0), precision(41.0, 39.0, 43.0), precision(3.0)
     (600, 1800, 5, 1, 1)
+    >>> precision(100.0, 13.0, 740.0)
+    30
     """
-    unsure = seconds * _UNSURE if least is None or most is None else (most - least) / 2
+    unsure = seconds * _UNSURE if least is None or most is None else min(most - least, seconds) / 2
     return max((each for each in _PRECISIONS if each <= unsure), default=1)
 
 
@@ -58,11 +60,13 @@ def bounds_in_words(seconds: float, least: float | None, most: float | None) -> 
 
     >>> bounds_in_words(9667.0, 8056.0, 11600.0), bounds_in_words(9667.0, 9500.0, 9900.0)
     ('2 h 10 min to 3 h 10 min', '')
+    >>> bounds_in_words(100.0, 13.0, 740.0), bounds_in_words(1921.0, 480.0, 7684.0)
+    ('13 s to 12 min', '8 min to 2 h 10 min')
     """
     if least is None or most is None or most - seconds < _TELLING * seconds:
         return ""
-    to = precision(seconds, least, most)
-    return f"{span_in_words(least, min(to, precision(least)))} to {span_in_words(most, to)}"
+    to = precision((most - least) / (2 * _UNSURE))  # (half of what lies between them)
+    return f"{span_in_words(least, min(to, precision(least)))} to {span_in_words(most, min(to, precision(most)))}"
 
 
 def longer_in_words(least: float) -> str:

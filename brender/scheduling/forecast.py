@@ -13,6 +13,7 @@ from heapq import heappop, heappush
 from math import ceil, sqrt
 
 from brender.model.prospect import Expected
+from brender.scheduling.forecast_guesses import between, guessed, longest, shortest
 from brender.scheduling.forecast_lanes import Lane, last_ends, taken_together
 from brender.scheduling.forecast_room import Limits, Machine
 from brender.scheduling.gates import Gate
@@ -23,7 +24,7 @@ _STEPS_MOST = 100_000
 _LOOKS_A_STEP = 50
 #: A share of what is left of a job that one worker takes at once: an eighth of its part of it.
 _AT_ONCE = 8
-_MAY_START = -1
+_MAY_START, _MAY_END = -1, -2
 #: Of ten jobs, about eight end between the bounds of a normal distribution that lie so many deviations beside the mean.
 _BOUND = 1.28
 #: What is not known of the time of parts to come, as a share of it, however many are known.
@@ -35,9 +36,11 @@ class Work:
     """What is left of an open job.
 
     *tasks* that no worker has begun, each *seconds* of work at the speed 1, spread around that by a share of it (*spread*), as
-    far as so many *known* parts tell; *kinds*: the kinds of workers that can take them; *after*: jobs that have to be done
-    before; *delay*: seconds until it may start; *most*: workers that may be at it, 0 for any number; *cores*: what each task
-    reserves, 0 for nothing; *gates*: what counts its tasks, and may have a limit.
+    far as so many *known* parts tell (0: nobody knows how long a task takes); *kinds*: the kinds of workers that can take them;
+    *after*: jobs that have to be done before, and *frames_of*: jobs of which it waits for one frame after the other, each of them
+    not done now: of a job that is not forecast, nobody knows when it will be; *delay*: seconds until it may start; *most*:
+    workers that may be at it, 0 for any number; *cores*: what each task reserves, 0 for nothing; *gates*: what counts its tasks,
+    and may have a limit.
     """
 
     job: str
@@ -49,6 +52,7 @@ class Work:
     spread: float = 0.0
     known: int = 1
     after: frozenset[str] = frozenset()
+    frames_of: frozenset[str] = frozenset()
     delay: float = 0.0
     most: int = 0
     cores: int = 0
@@ -65,6 +69,9 @@ class _Job:
     left: int
     need: _Need
     waits: set[str] = field(default_factory=set)
+    frames_of: set[str] = field(default_factory=set)
+    no_sooner: float = 0.0
+    """It is not done before."""
     kinds: set[int] = field(default_factory=set)
     at_work: int = 0
     """Workers that render it now."""
@@ -137,9 +144,21 @@ class _Queue:
 
 
 def forecast(lanes: Sequence[Lane], works: Sequence[Work], limits: Mapping[Gate, int] | None = None) -> dict[str, Expected]:
-    """Return when each of *works* will be done that *lanes* can do, by its job. *limits*: how many tasks a gate may have out."""
+    """Return when each of *works* will be done that *lanes* can do, by its job. *limits*: how many tasks a gate may have out.
+
+    Of jobs whose tasks nobody knows the time of, nothing is returned. What shares workers with these, or waits for them, lies
+    between two forecasts: one in which they take no time, and one in which they never end.
+    """
     binding = {gate: most for gate, most in (limits or {}).items() if most < len(lanes)}
-    return Simulation(taken_together(lanes), works, binding, last_ends(lanes)).run()
+
+    def look(lanes: Sequence[Lane], works: Sequence[Work]) -> dict[str, Expected]:
+        return Simulation(taken_together(lanes), works, binding, last_ends(lanes)).run()
+
+    unknown = {work.job for work in works if not work.known}
+    if not unknown:
+        return look(lanes, works)
+    soonest, latest = look(*guessed(lanes, works, shortest)), look(*guessed(lanes, works, longest))
+    return {job: between(found, latest.get(job)) for job, found in soonest.items() if job not in unknown}
 
 
 class Simulation:
@@ -167,10 +186,14 @@ class Simulation:
         """Lanes with such workers, which may take nothing of what there is."""
         self._jobs = {work.job: _Job(work, work.tasks, (self._limits.of(work.gates), work.cores)) for work in works}
         self._dependents: dict[str, list[_Job]] = {}
+        self._followers: dict[str, list[_Job]] = {}
+        """The jobs that wait for one frame of another after the other."""
         for job in self._jobs.values():
-            job.waits = set(job.work.after) & self._jobs.keys()
+            job.waits, job.frames_of = set(job.work.after), set(job.work.frames_of)
             for before in job.waits:
                 self._dependents.setdefault(before, []).append(job)
+            for before in job.frames_of:
+                self._followers.setdefault(before, []).append(job)
         self._open_jobs: Counter[int] = Counter()
         """How many open jobs have tasks left, by priority."""
         self._queues = {lane.kind: _Queue() for lane in lanes}
@@ -201,12 +224,30 @@ class Simulation:
             when, _, name, number, hands = heappop(self._events)
             if number == _MAY_START:
                 self._open(self._jobs[name], when)
+            elif number == _MAY_END:
+                self._look_whether_done(self._jobs[name], when)
             else:
                 self._ended(self._jobs.get(name), number, hands, when)
         found = {name: _expected(job) for name, job in self._jobs.items() if job.done is not None}
         if self._events:
-            found |= {name: Expected(None, when, None) for name, job in self._jobs.items() if job.done is None and job.lanes}
+            ends = self._jobs.keys() - found.keys() - self._without_end()
+            found |= {name: Expected(None, when, None) for name in ends}
         return found
+
+    def _without_end(self) -> set[str]:
+        """Return the jobs that nobody can do, those that wait for what is not forecast, and those that wait for such jobs."""
+        found = set[str]()
+        look = [name for name, job in self._jobs.items() if self._cannot_end(job)]
+        while look:
+            name = look.pop()
+            if name not in found:
+                found.add(name)
+                look += [job.work.job for job in (*self._dependents.get(name, ()), *self._followers.get(name, ()))]
+        return found
+
+    def _cannot_end(self, job: _Job) -> bool:
+        is_for_nobody = job.left > 0 and (not job.lanes or not self._limits.most(job.need[0], 1))
+        return is_for_nobody or not (job.waits | job.frames_of) <= self._jobs.keys()
 
     def _at(self, when: float, name: str, lane: int, hands: int = 0) -> None:
         self._number += 1
@@ -221,8 +262,10 @@ class Simulation:
         self._look_whether_done(job, when)
 
     def _offer(self, job: _Job) -> None:
-        for kind in job.kinds if job.wants_more else ():
-            self._queues[kind].put(job)
+        if job.wants_more:
+            self._steps += len(job.kinds) // _LOOKS_A_STEP
+            for kind in job.kinds:
+                self._queues[kind].put(job)
 
     def _take(self, job: _Job, number: int, hands: int) -> None:
         """Let so many workers more of a lane be at *job* (negative: fewer)."""
@@ -286,9 +329,14 @@ class Simulation:
             self._at(when + ceil(tasks / hands) * job.work.seconds / lane.speed, job.work.job, number, hands)
 
     def _look_whether_done(self, job: _Job, when: float) -> None:
-        if job.done is not None or job.left or job.at_work or not job.is_open:
+        if job.done is not None or job.left or job.at_work or not job.is_open or job.frames_of:
             return
-        job.done = max(when, self._ends.get(job.work.job, 0.0))
+        job.done = max(when, self._ends.get(job.work.job, 0.0), job.no_sooner)
+        for other in self._followers.get(job.work.job, ()):
+            # What waits for the last frame is still to be done then.
+            other.frames_of.discard(job.work.job)
+            other.no_sooner = max(other.no_sooner, job.done + other.work.seconds)
+            self._at(job.done, other.work.job, _MAY_END)
         for other in self._dependents.get(job.work.job, ()):
             other.waits.discard(job.work.job)
             if not other.waits:

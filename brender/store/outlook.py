@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from peewee import PeeweeException
 
+from brender.model.beginning import TIME
 from brender.model.job import Requirements
 from brender.model.paths import PathVariable
 from brender.model.prospect import Prospect
@@ -19,7 +20,8 @@ from brender.scheduling.forecast import Work, forecast
 from brender.scheduling.forecast_lanes import Lane
 from brender.scheduling.gates import Gate
 from brender.scheduling.pace import Begun, Measured, Pace, still_takes
-from brender.store.forecast import Kind, able_kinds, estimated_part_seconds, kinds_there, need_of, parts_a_task
+from brender.store.forecast import able_kinds, estimated_part_seconds, kinds_there, need_of, parts_a_task
+from brender.store.kinds_apart import KindApart, kept_apart, workers_off
 from brender.store.path_variables import path_variables
 
 log = logging.getLogger("brender.server")
@@ -34,10 +36,10 @@ _PAUSE, _PAUSE_SHARE = 5.0, 20.0
 _JOBS_MOST, _ESTIMATED_MOST, _PARTS_MOST = 1000, 20, 500
 #: Jobs that have ended whose parts tell how fast workers are.
 _EARLIER_MOST = 30
-#: What a frame takes of which nobody knows: such jobs hold workers, and nothing is said of when they are done.
-_UNHEARD = 60.0
 _OPEN = (JobStatus.QUEUED, JobStatus.ACTIVE)
 _AT_WORK = (WorkerStatus.IDLE, WorkerStatus.BUSY)
+#: Jobs that are looked up at once.
+_IDS_A_QUERY = 500
 
 
 def expected_of(record: "Record", jobs: list[str]) -> dict[str, float]:
@@ -86,22 +88,20 @@ class Outlook:
         begun = self._begun(record, rows)
         self._learn(record, rows, begun)
         paths = path_variables(record.tables)
-        kinds = kinds_there(record)
-        lanes, running = self._lanes(record, kinds, {row.id: row for row in rows}, {each.worker: each for each in begun})
-        able: dict[Requirements, frozenset[int]] = {}
-        works, unheard, compared = [], set[str](), 0
+        kinds = kept_apart(kinds_there(record), workers_off(record, [row.id for row in rows]))
+        takes = self._takes(record, rows)
+        lanes, running = self._lanes(record, kinds, {row.id: row for row in rows}, {each.worker: each for each in begun}, takes)
+        able: dict[tuple[Requirements, frozenset[int]], frozenset[int]] = {}
+        works, over = [], _completed(record, rows)
         for order, row in enumerate(rows):
             need = self._need(row)
-            if need is None:
+            if need is None or _waits_for_night(row, self._wall()):
                 continue
-            seconds, spread, known = self._of_part(row)
-            if not seconds and compared < _ESTIMATED_MOST:
-                compared += 1
-                seconds = estimated_part_seconds(record, row) or 0.0
-            if not seconds:
-                unheard.add(row.id)
-            if need not in able:
-                able[need] = _numbers(need, paths, kinds)
+            seconds, spread, known = takes[row.id]
+            off = frozenset(number for number, kind in enumerate(kinds) if row.id in kind.off)
+            if (need, off) not in able:
+                able[need, off] = _numbers(need, paths, kinds, off)
+            after = [each for each in row.after_jobs if each["job"] not in over]
             parts = parts_a_task(row)
             tasks = ceil(max(0, row.part_count - row.completed_parts - row.given_up_parts) / parts) - running[row.id]
             works.append(
@@ -110,20 +110,19 @@ class Outlook:
                     row.priority,
                     order,
                     max(0, tasks),
-                    (seconds or _UNHEARD) * parts,
-                    able[need],
+                    seconds * parts,
+                    able[need, off],
                     spread,
                     known,
-                    # (One that waits frame by frame may begin sooner, and ends no sooner.)
-                    frozenset(after["job"] for after in row.after_jobs if not after.get("by_frame")),
+                    frozenset(each["job"] for each in after if not each.get("by_frame")),
+                    frozenset(each["job"] for each in after if each.get("by_frame")),
                     max(0.0, row.start_at - self._wall()),
                     msgspec.convert(row.sharing, Sharing).most_workers,
                     need.cores,
                     (("project", row.__data__["project"]), ("user", row.user), *(("licence", each) for each in need.licences)),
                 )
             )
-        found = forecast(lanes, works, _limits(record))
-        said = {id: expected for id, expected in found.items() if id not in unheard}
+        said = forecast(lanes, works, _limits(record))
         count = len(rows) if len(rows) < _JOBS_MOST else job.select().where(job.status.in_(_OPEN)).count()
         return Prospect(said, {row.id: row.__data__["project"] for row in rows}, count - len(said))
 
@@ -159,12 +158,23 @@ class Outlook:
         now = self._wall()
         return [Begun(job, id, now - since, fraction or None) for id, job, fraction, since in busy if job in single]
 
+    def _takes(self, record: "Record", rows: list[Any]) -> dict[str, tuple[float, float, int]]:
+        """Return by job the work of a part to come, its spread, and by how many parts that is known: by one where it is only
+        compared with earlier jobs, and by none where nobody knows."""
+        found, compared = {}, 0
+        for row in rows:
+            found[row.id] = self._of_part(row)
+            if not found[row.id][0] and compared < _ESTIMATED_MOST and self._need(row) is not None:
+                compared += 1
+                if seconds := estimated_part_seconds(record, row):
+                    found[row.id] = seconds, 0.0, 1
+        return found
+
     def _of_part(self, row: Any) -> tuple[float, float, int]:
-        """Return the work of a part to come of the job of *row*, its spread, and by how many parts that is known; 0 where nobody
-        knows."""
+        """Return the same of the job of *row*, without a comparison."""
         pace = self._pace.of_job(row.id)
         if pace is None:
-            return 0.0, 0.0, 1
+            return 0.0, 0.0, 0
         # What an attempt takes beside its frames, such as opening the file.
         beside = row.machine_seconds / row.render_seconds if row.render_seconds else 1.0
         return pace.expected * min(3.0, max(1.0, beside)), pace.spread, pace.parts
@@ -178,11 +188,16 @@ class Outlook:
         return self._needs[key]
 
     def _lanes(
-        self, record: "Record", kinds: list[Kind], rows: dict[str, Any], begun: dict[str, Begun]
+        self,
+        record: "Record",
+        kinds: list[KindApart],
+        rows: dict[str, Any],
+        begun: dict[str, Begun],
+        takes: dict[str, tuple[float, float, int]],
     ) -> tuple[list[Lane], Counter[str]]:
         """Return the workers that are there, and at how many of each job they are at work."""
         worker = record.tables.Worker
-        kind_of = {id: number for number, kind in enumerate(kinds) for id in kind.ids}
+        kind_of = {id: number for number, kind in enumerate(kinds) for id in kind.kind.ids}
         lanes, running = [], Counter[str]()
         columns = (worker.id, worker.job, worker.fraction, worker.host, worker.memory, worker.cores)
         for id, job, fraction, host, memory, cores in worker.select(*columns).where(worker.status.in_(_AT_WORK)).tuples():
@@ -192,7 +207,7 @@ class Outlook:
             if job in rows:
                 running[job] += 1
                 row = rows[job]
-                seconds = self._of_part(row)[0] or _UNHEARD
+                seconds = takes[job][0]  # (Where nobody knows that, the forecast puts in what it may be.)
                 if id in begun:
                     left = still_takes(seconds / speed, begun[id].seconds)
                 else:  # of several frames, somewhere among them
@@ -210,6 +225,23 @@ def _limits(record: "Record") -> dict[Gate, int]:
     return {(kind, name): most for kind, name, most in limited}
 
 
-def _numbers(need: Requirements, paths: tuple[PathVariable, ...], kinds: list[Kind]) -> frozenset[int]:
-    able = able_kinds(need, paths, kinds)
-    return frozenset(number for number, kind in enumerate(kinds) if any(kind is each for each in able))
+def _numbers(need: Requirements, paths: tuple[PathVariable, ...], kinds: list[KindApart], off: frozenset[int]) -> frozenset[int]:
+    """Return the numbers of those *kinds* that can take a job with these requirements, which is kept off those numbered *off*."""
+    there = {number: each.kind for number, each in enumerate(kinds) if number not in off}
+    able = {id(kind) for kind in able_kinds(need, paths, list(there.values()))}
+    return frozenset(number for number, kind in there.items() if id(kind) in able)
+
+
+def _completed(record: "Record", rows: list[Any]) -> set[str]:
+    """Return the jobs that those of *rows* wait for no more. Paused, failed and deleted ones are waited for."""
+    job, found = record.tables.Job, set[str]()
+    wanted = list({after["job"] for row in rows for after in row.after_jobs})
+    for first in range(0, len(wanted), _IDS_A_QUERY):
+        those = job.select(job.id).where(job.id.in_(wanted[first : first + _IDS_A_QUERY]) & (job.status == JobStatus.COMPLETED))
+        found |= {id for (id,) in those.tuples()}
+    return found
+
+
+def _waits_for_night(row: Any, wall: float) -> bool:
+    """Return whether the job of *row* waits for the night, of which the record does not know when it begins."""
+    return bool(row.night and row.waiting_for == TIME and row.start_at <= wall)

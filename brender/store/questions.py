@@ -116,8 +116,10 @@ def with_time_left(record: Record, job: dict[str, Any], busy: int) -> dict[str, 
     """Return *job*, a row, with when it is expected to be done (`Expected.as_fields`). *busy* workers render it now."""
     expected = None
     if job["finished"] is None and job["status"] in (JobStatus.QUEUED, JobStatus.ACTIVE):
-        expected = record.outlook.of(record).jobs.get(job["id"]) if record.outlook is not None else None
-        expected = expected or Expected(seconds_left(job, busy), None, None)
+        if record.outlook is not None:
+            expected = record.outlook.of(record).jobs.get(job["id"])
+        else:
+            expected = Expected(seconds_left(job, busy), None, None)
     return job | (expected or NOT_KNOWN).as_fields()
 
 

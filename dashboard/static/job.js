@@ -22,7 +22,7 @@
       if (begun.more) byId("until").textContent = begun.more;
     }
     const now = Date.now() / 1000, bounds = job.eta_most ? `Between ${farm.clock(now + job.eta_least)} and ${farm.clock(now + job.eta_most)} in eight of ten cases` : "";
-    byId("until").title = unheard ? "" : known || soon ? bounds || (job.eta_seconds === null ? "The forecast goes no further" : "") : farm.time(wall);
+    byId("until").title = unheard ? "" : known || soon ? bounds || (job.eta_seconds === null ? "How much later is not known" : "") : farm.time(wall);
     byId("count").textContent = job.done_words;
     const rendered = job.completed_parts - job.kept_parts;
     byId("each").textContent = rendered > 0 && job.render_seconds ? `${farm.span(job.render_seconds / rendered)} a ${job.steps ? "step" : job.unit}` : "";
