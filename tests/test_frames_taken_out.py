@@ -107,6 +107,39 @@ def test_a_task_of_several_frames_is_cut_and_what_it_renders_goes_on(world: Worl
     assert {row["outcome"] for row in world.ask("attempts", job=job)} == {"superseded", "canceled"}
 
 
+def outcomes(world: World, job: str) -> list[tuple[str, str]]:
+    return [(row["outcome"], row["reason"]) for row in world.ask("attempts", job=job)]
+
+
+def test_an_attempt_that_did_all_its_frames_is_completed_also_where_the_server_started_again_after_an_edit(world: World) -> None:
+    job = world.submit(animation("1-3", chunk=3))["id"]
+    world.run(2.0)
+    assert world.finish_part("one") == 1
+    edit(world, job, settings={"frames": "1-6"})
+    world.start_server()
+    world.run(5.0)
+    world.finish("one")
+    world.run(1.0)
+    assert ("completed", "") in outcomes(world, job) and not world.workers["one"].stopped
+    world.finish_everything()
+    assert outcomes(world, job) == [("completed", "")] * 2
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_attempt_that_does_a_frame_that_was_taken_out_and_then_its_last_is_completed(world: World, restart: bool) -> None:
+    job = world.submit(animation("1-3", chunk=3))["id"]
+    world.run(2.0)
+    edit(world, job, settings={"frames": "1,3"})
+    if restart:
+        world.start_server()
+        world.run(5.0)
+    assert [world.finish_part("one") for _ in range(3)] == [1, 2, 3]
+    world.run(1.0)
+    world.finish_everything()
+    check_completed(world, job, [1, 3])
+    assert outcomes(world, job) == [("completed", "")]
+
+
 def test_what_is_given_up_counts_no_more_once_its_frames_are_gone(world: World) -> None:
     job = world.submit(animation("1-4", chunk=2))["id"]
     world.run(1.0)

@@ -14,7 +14,8 @@ from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.farm.sweep import Sweep
 from brender.farm.sweeps import sweep_slice
-from brender.farm.tasks import PartState
+from brender.farm.tasks import AttemptState, PartState
+from brender.roles.effects import Now
 from brender.roles.manager.core import ManagerCore
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.editing import Editing
@@ -256,6 +257,19 @@ def test_a_sweep_that_skips_a_slice_after_a_restart_is_found(monkeypatch: pytest
 def test_an_attempt_that_an_edit_does_not_stop_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Editing, "_stop", lambda editing, job, reason, now: None)
     assert first_violation(conditions=EDITED, found_at=12)
+
+
+def test_an_attempt_that_did_all_its_frames_and_is_said_to_have_lost_some_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that restarted takes an attempt whose task is done for one that has only such frames left."""
+    end = Work._end_where_the_rest_is_gone
+
+    def guess(work: Work, attempt: AttemptState, job: JobState, now: Now) -> None:
+        if attempt.parts is None and job.spec.settings.get("numbered"):
+            attempt.left_out = {0}
+        end(work, attempt, job, now)
+
+    monkeypatch.setattr(Work, "_end_where_the_rest_is_gone", guess)
+    assert "did all its frames" in first_violation(conditions=EDITED, found_at=12)
 
 
 def test_frames_that_an_edit_leaves_in_the_record_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

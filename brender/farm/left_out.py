@@ -10,13 +10,13 @@ from collections.abc import Set
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
 from brender.farm.stopping import stop
-from brender.farm.tasks import AttemptState, TaskState
+from brender.farm.tasks import AttemptState, PartState, TaskState
 from brender.farm.waiting import note_left_out
 from brender.jobs.numbering import TAKEN_OUT, numbering_of
 from brender.jobs.stages import Graph
 from brender.model.job import FILM
 from brender.model.ranges import Ranges
-from brender.model.status import ENDED_TASK, TaskStatus
+from brender.model.status import ENDED_TASK, PartStatus, TaskStatus
 
 
 def stages_of_frames(job: JobState) -> tuple[str, ...]:
@@ -37,6 +37,8 @@ def leave_out(farm: Farm, job: JobState, mono: float) -> list[AttemptState]:
     resting = [task for task in cut if not task.attempts]
     job.take_out(*(each.id for each in resting if all(part.done or part.id in gone[each.id] for part in each.parts)))
     for task in cut:
+        for attempt in (farm.attempts[each] for each in task.attempts):
+            _note(farm, attempt, attempt.left_out | {part.id for part in task.parts if _has_still(attempt, part, gone[task.id])})
         cut_task(farm, job, task, kept)
     farm.changed_jobs.add(job.id)
     return stopped
@@ -100,7 +102,28 @@ def cut_task(farm: Farm, job: JobState, task: TaskState, kept: Ranges) -> None:
         farm.drop(job, task)
 
 
+def _has_still(attempt: AttemptState, part: PartState, gone: Set[int]) -> bool:
+    """Return whether *attempt* has still to do *part*, which is one of *gone*."""
+    # What it was given, a server that restarted knows by what has begun.
+    is_given = attempt.has_to_do(part) and (attempt.parts is not None or part.status is PartStatus.ACTIVE)
+    return part.id in gone and not part.done and is_given
+
+
+def _note(farm: Farm, attempt: AttemptState, left_out: set[int]) -> None:
+    """Let *attempt* have *left_out* of what it was given, in its row too, as a server that restarts has to know it."""
+    if left_out != attempt.left_out:
+        attempt.left_out = left_out
+        farm.ledger.change("attempt", attempt.id, {"left_out": sorted(left_out)})
+
+
+def reported(farm: Farm, attempt: AttemptState, part: int) -> None:
+    """Note that *attempt* has done *part*, which may have been taken out of its job. Hot path, watched by benchmarks.dispatch."""
+    if attempt.parts is not None:
+        attempt.parts.discard(part)
+    if attempt.left_out:
+        _note(farm, attempt, attempt.left_out - {part})
+
+
 def has_only_such(attempt: AttemptState, task: TaskState) -> bool:
-    """Return whether all that *attempt* at *task* still has to do was taken out of the job, and the task is done. A server that
-    restarted does not know what it has to do: then the task alone tells, and it may be stopped just before it ends."""
-    return task.is_done and (attempt.parts is None or not attempt.parts <= {part.id for part in task.parts})
+    """Return whether all that *attempt* at *task* still has to do was taken out of the job, and the task is done."""
+    return task.is_done and bool(attempt.left_out)

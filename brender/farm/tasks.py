@@ -272,6 +272,8 @@ class AttemptState(Entity):
     """Of the worker that it was granted to."""
     parts: set[int] | None = None
     """Those that it was given and has not reported; ``None`` where a server that restarted does not know."""
+    left_out: set[int] = field(default_factory=set)
+    """Those of them that were taken out of its job since and that it has not reported. In its row, written where it changes."""
     confirmed: bool = False
     started_wall: float | None = None
     began: float | None = None

@@ -315,6 +315,7 @@ def make_tables(database: Database) -> Tables:
         started = DoubleField(null=True)
         finished = DoubleField(null=True)
         seconds = DoubleField(default=0.0)
+        left_out = JSONField(holds=list[int], null=True)
         change = BigIntegerField(default=0)
 
         class Meta:

@@ -158,6 +158,8 @@ class Simulation:
         """By job, the one spelling of its output folder."""
         self.kept: set[str] = set()
         """Attempts of which a worker had reports on disk when it crashed."""
+        self.whole: dict[str, Grant] = {}
+        """What attempts were given that did all of it."""
         self.graphs = random.Random(f"graphs of {self.seed}")
         self.has_graphs = self.graphs.random() < 0.5
         """Some jobs have several stages, and some wait for others."""

@@ -7,6 +7,7 @@ from posixpath import normpath
 from typing import TYPE_CHECKING, Any
 
 from brender.farm.record import Row
+from brender.jobs.numbering import TAKEN_OUT
 from brender.jobs.stages import Stage
 from brender.model.frames import parse_frames
 from brender.model.job import COPY, FILM
@@ -272,6 +273,10 @@ def check_rest(world: "Simulation") -> None:
             raise Violation(f"{job} was edited to have the frames {asked}, and has completed {sorted(done)}")
     for attempt, reason in _rows(world, f"SELECT id, reason FROM attempt WHERE reason LIKE '%{NEVER_CAME}'"):
         raise Violation(f"{attempt} had finished every part, and is recorded as failed: {reason}")
+    for attempt, job in _rows(world, f"SELECT id, job FROM attempt WHERE outcome = 'superseded' AND reason = '{TAKEN_OUT}'"):
+        given = world.whole.get(attempt)
+        if given is not None and not any(world.people.took_out(job, part.frame) for part in given.parts):
+            raise Violation(f"{attempt} did all its frames, which {job} still has, and is recorded as superseded: {TAKEN_OUT}")
     for part, status, task in _rows(world, _UNFINISHED_PARTS):
         raise Violation(f"part {part} is {status}, and its task {task} is completed")
     for kind in ("task", "part"):

@@ -478,6 +478,7 @@ class WorkerNode(Node):
                 report = msgspec.structs.replace(report, noise=random.Random(f"noise of {grant.attempt}").random())
             self.guarded(lambda: self.carry_out(self.core.part_done(report, self.now())))
             if running.done == len(grant.parts):
+                world.whole[grant.attempt] = grant
                 self._end(running)
             else:
                 self._work(running, epoch)

@@ -437,6 +437,7 @@ def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
         sent=mono,
         manager=data["manager"],
         granted_wall=row.granted,
+        left_out=set(row.left_out or ()),
         confirmed=row.last_report > 0,
         started_wall=row.started,
         began=mono if row.started is not None else None,

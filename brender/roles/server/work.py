@@ -23,7 +23,7 @@ from brender.bus.messages import (
 from brender.farm.accounts import count_end, count_frame
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
-from brender.farm.left_out import has_only_such
+from brender.farm.left_out import has_only_such, reported
 from brender.farm.nodes import WorkerState
 from brender.farm.stages import frame_done, queue_again, task_ended
 from brender.farm.tasks import AttemptState, TaskState
@@ -222,8 +222,7 @@ class Work:
         """Record a part that is done. Hot path, watched by benchmarks.dispatch."""
         task = self._task_of(attempt)
         part = task.part(report.part) if task else None
-        if attempt.parts is not None:
-            attempt.parts.discard(report.part)
+        reported(self.farm, attempt, report.part)
         if task is None or part is None or part.status is not PartStatus.ACTIVE:
             return  # (one that was queued again meanwhile is rendered again)
         planned, warnings = part.output, tuple(report.warnings)
@@ -332,7 +331,7 @@ class Work:
 
     def _end_where_the_rest_is_gone(self, attempt: AttemptState, job: JobState, now: Now) -> None:
         """Let *attempt* stop where all that it has left was taken out of *job*: its task is done."""
-        task = self._task_of(attempt) if job.spec.settings.get("numbered") else None
+        task = self._task_of(attempt) if attempt.left_out else None
         if task is not None and has_only_such(attempt, task):
             task.attempts.remove(attempt.id)
             attempt.supersede(TAKEN_OUT)
