@@ -16,7 +16,7 @@ from brender.engines.events import Ended
 from brender.engines.job_files import make_output_folder
 from brender.engines.life import Life
 from brender.engines.publish import Lease
-from brender.jobs.steps import Step, Steps
+from brender.jobs.steps import Environment, Step, Steps
 from brender.model.addon import AddOn
 from brender.model.failure_patterns import Follows
 from brender.model.grant import Grant, Order, PartGrant
@@ -55,6 +55,26 @@ def test_a_program_that_is_not_installed_here_is_tried_at_another_machine(tmp_pa
     end = end_of(tmp_path, settings, Confinement(sandbox=sandbox, roots=(tmp_path,)))
     assert end.reason.endswith(f"{PROGRAM} cannot be started: No such file or directory")
     assert end.permanent and end.elsewhere
+
+
+@pytest.mark.parametrize("sandbox", [False, True])
+@pytest.mark.parametrize(
+    ("made_by", "why"),
+    [
+        ("printf '#!/bin/sh\\n' > tool.sh; chmod +x tool.sh", ""),
+        ("echo 'exit 0' > tool.sh", "Permission denied"),
+        ("mkdir tool.sh", "Permission denied"),
+        ("", "No such file or directory"),
+    ],
+)
+def test_a_program_that_its_environment_writes_is_started_or_says_why_not(
+    tmp_path: Path, made_by: str, why: str, sandbox: bool
+) -> None:
+    around = Environment(name="tools", enter=("sh", "-c", made_by or "true"))
+    steps = Steps(steps=(Step(name="render", command=("./tool.sh",), environments=(around,)),))
+    settings: dict[str, object] = {"steps": msgspec.json.encode(steps).decode()}
+    end = end_of(tmp_path, settings, Confinement(sandbox=sandbox, roots=(tmp_path,)))
+    assert end.reason.endswith(f"./tool.sh cannot be started: {why}") if why else end.reason == ""
 
 
 def test_a_program_that_takes_more_memory_than_this_worker_gives_is_tried_at_another_machine(tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ engine, and ends the attempt whatever happens in it, is `brender.engines.life`.
 """
 
 import contextlib
-import errno
-import os
 import shutil
 import threading
 import time
@@ -26,6 +24,7 @@ from brender.engines.logfile import LogFile
 from brender.engines.ocio import configuration_files, own_configuration
 from brender.engines.process import SCRATCH, Supervised
 from brender.engines.publish import Lease
+from brender.engines.startable import why_not_started
 from brender.jobs.steps import programs_of
 from brender.model.causes import Cause
 from brender.model.devices import Device
@@ -173,13 +172,10 @@ class Attempt:
         self, command: list[str], env: Mapping[str, str], heard: Callable[[bytes], None] = lambda piece: None
     ) -> Supervised:
         """Start *command* under a supervisor, its output going to the log, and each piece of it to *heard* too. Raises
-        `AttemptStopped`, and `AttemptFailed` where a sandbox is not to say in its own words that there is no such program."""
+        `AttemptStopped`, and `AttemptFailed` where a sandbox would say in words of its own that it cannot be started."""
         self.check()
-        program = Path(command[0])
-        is_looked_up = program.is_absolute() or len(program.parts) == 1
-        if self.place.confinement.sandbox and is_looked_up and not shutil.which(program, path=env.get("PATH")):
-            said = f"{program} cannot be started: {os.strerror(errno.ENOENT)}"
-            raise AttemptFailed(said, permanent=True, follows=Follows.ELSEWHERE)
+        if self.place.confinement.sandbox and (why := why_not_started(command[0], self.folder, env)):
+            raise AttemptFailed(f"{command[0]} cannot be started: {why}", permanent=True, follows=Follows.ELSEWHERE)
         self.log.say("starting " + " ".join(command))
         kept = self.confined(command, self.folder)
 
