@@ -66,10 +66,16 @@ def test_a_picture_that_is_not_whole_is_not_made_one_of_layers(tmp_path: Path, c
     assert not (tmp_path / "b.exr").exists()
 
 
+@pytest.mark.parametrize("order", ["increasingY", "decreasingY", "randomY"])
 @pytest.mark.parametrize("compression", ["none", "zip", "piz", "dwab"])
-def test_an_exr_file_that_lacks_its_last_pixels_is_said_to_be_cut(tmp_path: Path, compression: str) -> None:
+@pytest.mark.parametrize("tile", [0, 32])
+def test_an_exr_file_that_lacks_its_last_pixels_is_said_to_be_cut(
+    tmp_path: Path, compression: str, order: str, tile: int
+) -> None:
     path, spec = tmp_path / "a.exr", oiio.ImageSpec(70, 300, 4, oiio.HALF)
     spec.attribute("compression", compression)
+    spec.attribute("openexr:lineOrder", order)
+    spec.tile_width = spec.tile_height = tile
     assert oiio.ImageBuf(spec).write(str(path))
     check_whole(str(path))
     whole = path.read_bytes()

@@ -22,6 +22,10 @@ _NAME_MOST = 256
 _ATTRIBUTES_MOST, _BYTES_MOST, _NEEDED_MOST = 2**16, 2**28, 2**24
 #: The pixels a side that Blender's own pictures have at most.
 _SIDE_MOST = 2**16
+_SCANLINES = b"scanlineimage"
+#: Of which kinds of parts a block begins with how many words, after its part's number: its line or its tile's place, and its length.
+_BLOCK_WORDS = {_SCANLINES: 2, b"tiledimage": 5}
+_PLACES_AT_ONCE = 4096
 #: What reading a file that is broken, or of another format than it says, ends with.
 _BROKEN = (IndexError, ValueError, KeyError, OverflowError, struct.error)
 
@@ -125,21 +129,41 @@ def _check_blocks(file, flags, parts):
     begin, size = file.tell(), os.fstat(file.fileno()).st_size
     if flags & _MULTIPART:
         count = sum(struct.unpack("<i", part["chunkCount"])[0] for part in parts)
-    else:  # the places of all blocks lie between the head and the first block
-        count = (struct.unpack("<Q", file.read(8))[0] - begin) // 8
-    if not 0 < count <= (size - begin) // 8:
-        raise ValueError("the places of the pixels are not there")
-    file.seek(begin)
-    places = struct.unpack(f"<{count}Q", file.read(8 * count))
+        if not 0 < count <= (size - begin) // 8:
+            raise ValueError("the places of the pixels are not there")
+        places = struct.unpack(f"<{count}Q", file.read(8 * count))
+    else:
+        places = _places(file, begin, size)
     last = max(places)
-    if min(places) < begin + 8 * count or last >= size:
+    if min(places) < begin + 8 * len(places) or last >= size:
         raise ValueError("pixels are not there")
-    kinds = [part.get("type", b"scanlineimage").rstrip(b"\0") for part in parts]
-    if not flags & (_TILED | _DEEP) and all(kind == b"scanlineimage" for kind in kinds):
-        words = 3 if flags & _MULTIPART else 2  # the part, the line and the length of what follows
-        file.seek(last)
-        if last + 4 * words + struct.unpack(f"<{words}i", file.read(4 * words))[-1] > size:
+    file.seek(last)
+    if flags & _MULTIPART:
+        (number,) = struct.unpack("<i", file.read(4))
+        kind = parts[number]["type"].rstrip(b"\0")
+    else:
+        kind = _SCANLINES if not flags & (_TILED | _DEEP) else b"tiledimage" if not flags & _DEEP else b""
+    if kind in _BLOCK_WORDS:  # the last of these words says the length of what follows
+        words = _BLOCK_WORDS[kind]
+        length = struct.unpack(f"<{words}i", file.read(4 * words))[-1]
+        if length < 0 or file.tell() + length > size:
             raise ValueError("the last pixels are not there")
+
+
+def _places(file, begin, size):
+    """Return the places of all blocks, which lie between the head, that ends at *begin*, and the block that comes first in the
+    *file*: not the first of the picture, where that is written from below, or in any order. Raises the errors of `_BROKEN`."""
+    found, end = [], size
+    while begin + 8 * len(found) < end:
+        piece = file.read(8 * min(_PLACES_AT_ONCE, (end - begin) // 8 - len(found)))
+        for (place,) in struct.iter_unpack("<Q", piece):
+            if begin + 8 * len(found) >= end:
+                break
+            found.append(place)
+            end = min(end, place)
+        if not piece or end < begin + 8 * len(found):
+            raise ValueError("the places of the pixels are not there")
+    return found
 
 
 class _Head:
