@@ -4,13 +4,14 @@ says of itself. Paths lead out of neither."""
 import contextlib
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import msgspec
 
 from brender.blendfile.facts import inspect
+from brender.engines.addon_archive import PackedAddOn, packed_addons
 from brender.engines.destination import missing_folders, one_spelling
 from brender.model.errors import BadInput, NotFound
 from brender.model.job import FileFacts, MissingFile
@@ -107,6 +108,19 @@ def in_words_of(upload: Path | None) -> Iterator[None]:
         for base in {upload, upload.resolve()} if upload else ():
             said = said.replace(f"{files_folder(base)}/", "").replace(f"{base}/", "")
         raise BadInput(said) from error
+
+
+@contextlib.contextmanager
+def addons_of(upload: Path, addons: Sequence[str]) -> Iterator[list[PackedAddOn]]:
+    """Pack the files of the *upload* that are named as *addons*, for the length of the block. Raises `BadInput`."""
+    room = files_folder(upload)
+    with in_words_of(upload):
+        paths = [inside(room, each) for each in addons]
+        for path, named in zip(paths, addons, strict=True):
+            if path.resolve() == room.resolve():
+                raise BadInput(f"The add-on {named!r} is the whole upload: name the file or folder of one add-on in it")
+        with packed_addons(paths) as own:
+            yield own
 
 
 def as_told(facts: FileFacts, path: Path, source: Where) -> FileFacts:

@@ -232,6 +232,10 @@ def test_what_a_job_will_come_to_is_told_by_earlier_ones(app: Flask, folder: Dat
     ):
         told = browser.post(f"{API}/estimate", job | {"output": "/renders"} | more).json
         assert told["workers"] == workers and (told["time"] is None) is (workers == 0), more
+    made = _upload(browser, ("a.blend", CUBE.read_bytes()), ("one.py", b"bl_info = {'name': 'One'}"))
+    sent = {"source": {"upload": made["upload"], "file": "a.blend"}, "settings": job["settings"]}
+    counted = [browser.post(f"{API}/estimate", sent | {"addons": addons}).json["workers"] for addons in ([], ["one.py"])]
+    assert counted == [1, 0], "its owner lets no add-ons of jobs run there"
     wrong = browser.post(f"{API}/estimate", job | {"output": "/renders", "settings": {"frames": "x"}})
     assert wrong.status_code == 400 and "'x' is not a frame set" in wrong.json["error"]
 
@@ -463,8 +467,9 @@ def test_a_job_that_makes_no_sense_is_refused_in_a_sentence(app: Flask, job: dic
     ("addons", "says"),
     [
         (["../../../secret.blend"], "leads out of the folder"),
-        (["none.zip"], "cannot be read"),
-        (["a.blend"], "is no Blender add-on"),
+        (["none.zip"], "The add-on none.zip cannot be read"),
+        (["."], "The add-on '.' is the whole upload: name the file"),
+        (["a.blend"], "a.blend is no Blender add-on"),
         (["one.py", "one.py"], "are both called one in Blender"),
     ],
 )
@@ -474,9 +479,10 @@ def test_an_add_on_that_came_with_an_upload_is_looked_into_before_anything_is_se
     browser = Browser(app, "anna")
     made = _upload(browser, ("a.blend", CUBE.read_bytes()), ("one.py", b"bl_info = {'name': 'One'}"))
     job = {"source": {"upload": made["upload"], "file": "a.blend"}, "addons": addons, "allow_missing": True}
-    answer = browser.post(f"{API}/jobs", job)
-    assert answer.status_code == 400 and says in answer.json["error"], answer.text
-    assert str(made["upload"]) not in answer.json["error"]
+    for way in ("jobs", "estimate"):
+        answer = browser.post(f"{API}/{way}", job)
+        assert answer.status_code == 400 and says in answer.json["error"], answer.text
+        assert str(made["upload"]) not in answer.json["error"] and "above" not in answer.json["error"]
 
 
 def test_add_ons_are_for_uploads_that_are_rendered_alone(app: Flask) -> None:

@@ -19,7 +19,6 @@ from brender.blender_addon.build import ZIP_NAME, addon_zip
 from brender.blendfile.packing import Packed, digest_of_file, packed
 from brender.bus.ids import new_id
 from brender.bus.keys import Credentials
-from brender.engines.addon_archive import packed_addons
 from brender.engines.destination import NoDestination, destination, output_folder
 from brender.engines.ocio import check_configuration, configuration_to_send
 from brender.jobs.blender_animation import own_path
@@ -52,6 +51,7 @@ from dashboard.own_types import own_types
 from dashboard.sources import (
     Name,
     Where,
+    addons_of,
     as_told,
     bounds,
     in_words_of,
@@ -186,6 +186,9 @@ def estimated(body: Prospect) -> Any:
     body, warnings = _compiled(body)
     spec, _ = _wanted(body, fresh=False, told=body.facts)
     spec = msgspec.structs.replace(spec, warnings=warnings)
+    if body.addons and body.source is not None:
+        with addons_of(upload_folder(body.source.upload), body.addons) as own:
+            spec = msgspec.structs.replace(spec, addons=tuple(each.addon for each in own))
     if spec.facts is not None:  # (its missing files are told of by themselves)
         spec = msgspec.structs.replace(spec, facts=msgspec.structs.replace(spec.facts, missing=()))
     kind = job_type(body.job_type)
@@ -384,7 +387,7 @@ def _send(spec: JobSpec, path: Path, upload: Path, addons: Sequence[str]) -> Job
         listed = Path(folder) / "bundle"
         listed.write_bytes(as_bytes(bundle))
         digest, _ = digest_of_file(listed)
-        own = undo.enter_context(packed_addons([inside(files_folder(upload), each) for each in addons]))
+        own = undo.enter_context(addons_of(upload, addons))
         blobs |= {digest: listed} | {each.addon.digest: each.blob for each in own}
         with Exchange(here.server.files, Credentials(here.pair, here.server.key)) as exchange:
             exchange.send(blobs)

@@ -23,7 +23,7 @@ _ATTRIBUTES_MOST, _BYTES_MOST, _NEEDED_MOST = 2**16, 2**28, 2**24
 #: The pixels a side that Blender's own pictures have at most.
 _SIDE_MOST = 2**16
 _SCANLINES = b"scanlineimage"
-#: Of which kinds of parts a block begins with how many words, after its part's number: its line or its tile's place, and its length.
+#: With how many words a block of a kind of part begins: its line, or its tile's place, and its length.
 _BLOCK_WORDS = {_SCANLINES: 2, b"tiledimage": 5}
 _PLACES_AT_ONCE = 4096
 #: What reading a file that is broken, or of another format than it says, ends with.
