@@ -36,9 +36,9 @@ def attempt_at(
     return Attempt(grant, order, place, emit)
 
 
-def end_of(folder: Path, settings: dict[str, object], confinement: Confinement) -> Ended:
+def end_of(folder: Path, settings: dict[str, object], confinement: Confinement, **more: object) -> Ended:
     events: list[object] = []
-    life = Life(attempt_at(folder, settings, events.append, confinement=confinement), CommandEngine())
+    life = Life(attempt_at(folder, settings, events.append, confinement=confinement, **more), CommandEngine())
     life.begin()
     assert life.join(60)
     (end,) = (each for each in events if isinstance(each, Ended))
@@ -88,6 +88,14 @@ def test_an_output_folder_that_cannot_be_made_here_is_tried_at_another_machine(t
     with pytest.raises(AttemptFailed, match="mnt/show cannot be made: Not a directory") as failed:
         make_output_folder(attempt_at(tmp_path, {}, output=str(tmp_path / "mnt" / "show")))
     assert failed.value.permanent and failed.value.follows is Follows.ELSEWHERE
+
+
+def test_a_step_whose_output_folder_cannot_be_made_is_tried_again_here_where_no_other_machine_is(tmp_path: Path) -> None:
+    (tmp_path / "mnt").write_text("not mounted")
+    steps = Steps(steps=(Step(name="render", command=("true",)),))
+    settings: dict[str, object] = {"steps": msgspec.json.encode(steps).decode()}
+    end = end_of(tmp_path, settings, Confinement(), output=str(tmp_path / "mnt" / "show"))
+    assert "mnt/show cannot be made" in end.reason and end.elsewhere and not end.permanent
 
 
 def test_an_add_on_that_is_not_for_the_blender_here_is_tried_at_another_machine(tmp_path: Path) -> None:

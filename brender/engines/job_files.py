@@ -275,9 +275,10 @@ def check_there(file: Path, attempt: Attempt) -> None:
         raise AttemptFailed(said_of_gone(file, attempt.order.job), cause=Cause.FILES, follows=Follows.ELSEWHERE)
 
 
-def make_output_folder(attempt: Attempt) -> Path:
+def make_output_folder(attempt: Attempt, is_tried_again: bool = False) -> Path:
     """Make the output folder of *attempt*'s job where it is not there, and return it. Raises `AttemptFailed`: another worker may
-    have mounted what it lies on, or may write there; `OSError` where its drive is full or does not answer."""
+    have mounted what it lies on, or may write there, and so may this one later (*is_tried_again*); `OSError` where its drive is
+    full or does not answer."""
     folder = Path(attempt.order.output)
     root, relative = attempt.output
     try:
@@ -288,7 +289,9 @@ def make_output_folder(attempt: Attempt) -> Path:
             raise
         forbidden = error.errno in FORBIDDEN
         what = f"The output folder {folder} cannot be {'used' if forbidden else 'made'}: {error.strerror}"
-        raise AttemptFailed(what, permanent=True, forbidden=forbidden, cause=Cause.FOLDER, follows=Follows.ELSEWHERE) from error
+        raise AttemptFailed(
+            what, permanent=not is_tried_again, forbidden=forbidden, cause=Cause.FOLDER, follows=Follows.ELSEWHERE
+        ) from error
 
 
 def said_of_gone(file: Path, job: str) -> str:
