@@ -366,6 +366,25 @@ def test_an_archive_brings_a_whole_farm_back(
     assert not (data.root / "restoring").exists()
 
 
+def test_of_the_job_types_an_archive_has_what_links_show_and_says_which_lead_nowhere(
+    data: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    types, kept = data.root / "job_types", tmp_path / "repo"
+    for name in ("pkg/own.py", "pkg/deep/more.py", "pkg/__pycache__/own.pyc"):
+        (kept / name).parent.mkdir(parents=True, exist_ok=True)
+        (kept / name).write_text(name)
+    types.mkdir()
+    for link, leads in {"pkg": "pkg", "again": "pkg", "one.py": "pkg/own.py", "gone.py": "no"}.items():
+        (types / link).symlink_to(kept / leads)
+    (kept / "pkg" / "back").symlink_to(kept / "pkg")
+    said = command(capsys, "backup", tmp_path / "all.tar", "--with", "job-types", "--data", data.root)
+    assert said.code == 0 and "without job_types/gone.py: a link that leads nowhere" in said.err
+    shutil.rmtree(data.root)
+    command(capsys, "restore", tmp_path / "all.tar", "--data", data.root)
+    found = {path.relative_to(types).as_posix() for path in types.rglob("*") if path.is_file()}
+    assert found == {f"{top}/{name}" for top in ("pkg", "again") for name in ("own.py", "deep/more.py")} | {"one.py"}
+
+
 @pytest.mark.thorough
 def test_an_archive_replaces_no_file_and_keeps_the_keys_that_were_there(
     archive: Path, data: DataFolder, capsys: pytest.CaptureFixture[str]

@@ -11,7 +11,7 @@ from brender.commands.database import database_words
 from brender.commands.options import NamedPath, common
 from brender.commands.output import say
 from brender.model.errors import BadInput
-from brender.model.text import plural, size_in_words
+from brender.model.text import harmless, plural, size_in_words, some_of
 from brender.store.archive import (
     CONTENTS,
     RECORD,
@@ -58,7 +58,11 @@ def backup(
         chosen_contents = frozenset(CONTENTS) if "all" in what else frozenset(what)
         taken = write_archive(folder, where, chosen, chosen_contents)
         held = "the record, " + ", ".join(name for name in CONTENTS if name in chosen_contents)
-        say(f"{chosen}: {size_in_words(taken)}, checked; it holds {held}")
+        say(f"{chosen}: {size_in_words(taken.size)}, checked; it holds {held}")
+        if taken.left_out:
+            named = some_of([harmless(str(path.relative_to(folder.root))) for path in taken.left_out])
+            one = len(taken.left_out) == 1
+            say(f"Warning: It is without {named}: {'a link that leads' if one else 'links that lead'} nowhere", err=True)
         if "keys" in chosen_contents:
             say("Whoever has it has the farm's keys: keep it where nobody else can read it")
     else:

@@ -15,7 +15,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, NamedTuple
 
 from brender import __version__
 from brender.model.errors import BadInput
@@ -41,6 +41,13 @@ _FORMAT = 1
 _TRIES = 5
 
 
+class Written(NamedTuple):
+    """The ``size`` of an archive in bytes, and the links that lead nowhere, which it is without."""
+
+    size: int
+    left_out: tuple[Path, ...]
+
+
 class _Hashed:
     """A file that is read to its end through here, and its SHA-256."""
 
@@ -64,9 +71,9 @@ def is_archive(path: Path) -> bool:
     return first is not None and first.name == RECORD
 
 
-def write_archive(folder: DataFolder, database: str, target: Path, what: frozenset[str]) -> int:
+def write_archive(folder: DataFolder, database: str, target: Path, what: frozenset[str]) -> Written:
     """Write the record at *database*, and of *folder* what is named in *what* (`CONTENTS`), to the new file *target*, and read it
-    again; return its bytes. The farm goes on meanwhile: files that it deletes on the way are left out.
+    again. The farm goes on meanwhile: files that it deletes on the way are left out.
 
     Raises `Conflict` where the target exists; `BadInput` as `back_up` does. What was begun is removed then.
     """
@@ -74,6 +81,7 @@ def write_archive(folder: DataFolder, database: str, target: Path, what: frozens
         record = partial.with_name(f"{target.name}.record")
         copy_record(database, record, target)
         members: dict[str, tuple[int, str]] = {}
+        left_out: list[Path] = []
         try:
             with (
                 os.fdopen(private_files.create(partial), "wb") as file,
@@ -87,7 +95,8 @@ def write_archive(folder: DataFolder, database: str, target: Path, what: frozens
                         name = path.relative_to(folder.root).as_posix()
                         members[name] = _add(archive, file, path, name)
                     except FileNotFoundError:
-                        continue
+                        if path.is_symlink():
+                            left_out.append(path)
                 listed = {"format": _FORMAT, "brender": __version__, "wall": time.time(), "members": members}
                 _add_bytes(archive, LIST, json.dumps(listed).encode())
                 archive.close()
@@ -98,7 +107,7 @@ def write_archive(folder: DataFolder, database: str, target: Path, what: frozens
             name_new(partial, target)
         except (OSError, tarfile.TarError) as error:
             raise BadInput(f"The archive {target} could not be written: {in_words(error)}") from error
-    return target.stat().st_size
+    return Written(target.stat().st_size, tuple(left_out))
 
 
 def unpack_archive(archive: Path, folder: Path) -> None:
@@ -190,14 +199,24 @@ def _contents(folder: Path) -> dict[str, bytes]:
 
 def _files(folder: DataFolder, what: frozenset[str]) -> Iterator[Path]:
     for name in (each for kind in sorted(what) for each in CONTENTS[kind]):
-        for below, folders, names in os.walk(folder.root / name):
-            folders.sort()
+        # People put links to their own files among the job types: what these show is saved.
+        has_links = name in CONTENTS["job-types"]
+        for below, folders, names in os.walk(folder.root / name, followlinks=has_links):
+            folders[:] = sorted(each for each in folders if each != "__pycache__")
+            if has_links:
+                folders[:] = [each for each in folders if not _leads_back(Path(below, each), folder.root)]
             # What has a suffix of these is still on its way.
             yield from (Path(below, each) for each in sorted(names) if not each.endswith((".part", ".tmp", ".new", ".lock")))
     if "keys" in what:
         for kind in _NODES:
             found = (path for name in _NODE_FILES for path in folder.root.glob(f"{kind}/*/{name}"))
             yield from sorted(path for path in found if path.is_file())
+
+
+def _leads_back(path: Path, root: Path) -> bool:
+    """Return whether *path* is a link to a folder that it lies in, below *root*."""
+    own = path.resolve()
+    return path.is_symlink() and any(each.resolve() == own for each in path.parents if each.is_relative_to(root))
 
 
 def _add(archive: tarfile.TarFile, written: IO[bytes], path: Path, name: str) -> tuple[int, str]:
