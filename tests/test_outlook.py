@@ -18,6 +18,7 @@ from brender.store.farm_page import overview
 from brender.store.outlook import Outlook, expected_of
 from brender.store.questions import job as job_now
 from brender.store.questions import projects
+from tests.test_limits_and_leaving import put_off
 from tests.world import World, animation, new_id
 
 #: The time of the record when a world begins.
@@ -152,6 +153,19 @@ def test_a_worker_that_is_kept_off_a_job_is_not_expected_to_render_it() -> None:
     world.act("readmit", job)
     world.run(1.0)
     assert _prospect(world).jobs[job].seconds == pytest.approx(240, rel=0.1)
+
+
+def test_a_worker_that_cannot_use_a_job_s_folders_now_is_not_expected_to_render_it_until_it_tries_again() -> None:
+    world = _farm(1.0, 1.0)
+    job = world.submit(animation("1-40", chunk=1))["id"]
+    _finish(world, 2)
+    put_off(world, "w1", "No room on the disk of /renders/shot")
+    assert _prospect(world).jobs[job].seconds == pytest.approx(_left(world, job) * 10, rel=0.1)
+    put_off(world, "w0", "No room on the disk of /renders/shot")
+    assert not _prospect(world).jobs and world.ask("job", id=job)["kept_off"] == []
+    world.run(world.policy.put_off + 1.0)
+    assert world.workers["w0"].running is not None
+    assert _prospect(world).jobs[job].seconds == pytest.approx(_left(world, job) * 10 / 2, rel=0.2)
 
 
 def _behind(world: World, first: str, **how: Any) -> str:

@@ -79,7 +79,10 @@ def _say(told: Told, known: Known) -> _Said | None:
         case "task":
             return _task(told, known)
         case "kept_off":
-            return "warning", "server", "", "", f"a worker is kept off a job: {told.fields.get('reason', '')}"
+            if "reason" not in told.fields:
+                return "info", "server", "", "", "a worker may try a job again that it was kept off"
+            how_long = " for some minutes" if told.fields.get("readmitted") else ""
+            return "warning", "server", "", "", f"a worker is kept off a job{how_long}: {told.fields['reason']}"
         case "set_aside":
             return "error", "server", "", "", "the server failed at a message, and has set it aside: `brender doctor` says more"
         case "stats" | "stat":

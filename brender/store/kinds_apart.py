@@ -18,10 +18,10 @@ class KindApart:
     off: frozenset[str] = frozenset()
 
 
-def workers_off(record: "Record", jobs: Iterable[str]) -> dict[str, set[str]]:
-    """Return by worker which of *jobs* it is kept off, since it failed them."""
+def workers_off(record: "Record", jobs: Iterable[str], wall: float) -> dict[str, set[str]]:
+    """Return by worker which of *jobs* it is kept off at *wall*, since it failed them or cannot use their folders now."""
     kept, wanted, found = record.tables.KeptOff, set(jobs), dict[str, set[str]]()
-    for job, worker in kept.select(kept.job, kept.worker).where(kept.readmitted.is_null()).tuples():
+    for job, worker in kept.select(kept.job, kept.worker).where(kept.readmitted.is_null() | (kept.readmitted > wall)).tuples():
         if job in wanted:
             found.setdefault(worker, set()).add(job)
     return found

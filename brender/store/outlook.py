@@ -88,7 +88,7 @@ class Outlook:
         begun = self._begun(record, rows)
         self._learn(record, rows, begun)
         paths = path_variables(record.tables)
-        kinds = kept_apart(kinds_there(record), workers_off(record, [row.id for row in rows]))
+        kinds = kept_apart(kinds_there(record), workers_off(record, [row.id for row in rows], self._wall()))
         takes = self._takes(record, rows)
         lanes, running = self._lanes(record, kinds, {row.id: row for row in rows}, {each.worker: each for each in begun}, takes)
         able: dict[tuple[Requirements, frozenset[int]], frozenset[int]] = {}

@@ -328,7 +328,8 @@ def make_tables(database: Database) -> Tables:
     Attempt.add_index(Attempt.index(Attempt.finished, where=SQL("finished IS NOT NULL"), name="attempt_finished"))
 
     class KeptOff(Base):
-        """A worker that a job does not go to any more, since it failed it; until it is ``readmitted``."""
+        """A worker that a job does not go to any more, since it failed it; until it is ``readmitted``: at a time to come where it
+        cannot use the job's folders now, and tries again then."""
 
         job = ForeignKeyField(Job, column_name="job")
         worker = ForeignKeyField(Worker, column_name="worker")

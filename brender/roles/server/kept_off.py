@@ -47,6 +47,10 @@ class KeptOff:
         job.put_off_times[attempt.worker] = times = job.put_off_times.get(attempt.worker, 0) + 1
         delay = min(self._policy.put_off_most, self._policy.put_off * 2 ** min(times - 1, 10))
         job.put_off[attempt.worker] = (now.mono + delay, reason)
+        if attempt.worker not in job.kept_off and job.status not in ENDED_JOB:
+            # (For who asks the record when the job will be done; a server that starts again lets it try at once.)
+            fields = {"failures": 0, "reason": reason, "wall": now.wall, "readmitted": now.wall + delay}
+            self._farm.ledger.put("kept_off", (job.id, attempt.worker), fields)
         self._farm.changed_jobs.add(job.id)
         if (worker := self._farm.workers.get(attempt.worker)) is not None:
             self._dispatch.recall(worker, now, job.id)
