@@ -9,6 +9,7 @@ import pytest
 from brender.bus.messages import Event
 from brender.model.bus_figures import BusFigures, LinkState, Rounds
 from brender.model.errors import BadInput, NotFound
+from brender.model.power import BEING_WOKEN
 from brender.monitor import bus_view, farm_view, rates, tail_view
 from brender.monitor.filters import Filter, parse_filter
 from brender.monitor.heard import LINES, Heard, Job
@@ -80,6 +81,8 @@ def test_of_an_older_server_nothing_is_expected_where_nobody_is_there() -> None:
 def test_a_worker_that_sleeps_and_one_that_left_need_nobody_and_one_that_was_lost_does() -> None:
     heard = farm()
     heard.take(event("worker", W2, status="paused", reason="it sleeps until 20:00"), 10.0)
+    assert heard.status(heard.nodes[W2], 10.0) == "asleep"
+    heard.take(event("worker", W2, status="paused", reason=f"{BEING_WOKEN} 9:00: work waits for it"), 10.0)
     assert heard.status(heard.nodes[W2], 10.0) == "asleep"
     for reason, first in (("the worker was stopped", W1), ("was not heard for a whole lease", W2)):
         heard.take(event("worker", W2, status="offline", reason=reason), 10.0)

@@ -16,6 +16,7 @@ from brender.commands.output import say
 from brender.commands.sending import transfer_bar
 from brender.engines.ffmpeg import make_film
 from brender.model.errors import Conflict
+from brender.model.job import MISSING_FILE
 from brender.model.path_templates import safe
 from brender.model.text import harmless, plural
 
@@ -31,7 +32,7 @@ def pack(data: Path, config: Path | None, verbose: bool, file: Path, target: Pat
     `brender submit --send` sends."""
     facts = inspect(file)
     for missing in facts.missing:
-        say(f"Warning: Missing file: {missing.path} (used by {missing.used_by})", err=True)
+        say(f"Warning: {MISSING_FILE}{missing.path} (used by {missing.used_by})", err=True)
     with packed(file) as found:
         if target.suffix.lower() == ".zip":
             write_zip(found, target)

@@ -29,7 +29,7 @@ from brender.engines.warm import Keeper, WarmScene
 from brender.jobs.blender_animation import said_of_strips
 from brender.jobs.film import film_request
 from brender.model.grant import FurtherFile, PartGrant
-from brender.model.job import MISSING_AT_WORKER
+from brender.model.job import MISSING_AT_WORKER, MISSING_FILE
 from brender.model.nodes import Blender
 from brender.model.paths import BUILT_IN, foreign, places, platform_of
 from brender.model.views import other_views
@@ -140,7 +140,7 @@ class Rendering:
                 text = said_of_strips(self.settings["scene"], strips)
                 attempt.emit(Cautioned(text, subject=text))
             for path, use in self._open.opened["missing"]:
-                text = f"Missing file: {path} ({use}) {MISSING_AT_WORKER}; what needs it renders without it"
+                text = f"{MISSING_FILE}{path} ({use}) {MISSING_AT_WORKER}; what needs it renders without it"
                 attempt.emit(Cautioned(text, subject=self._as_submitted(path)))
             self._check_colors(self._open)
         return self._open

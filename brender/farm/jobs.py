@@ -22,7 +22,7 @@ from brender.jobs.stages import Graph, one_stage
 from brender.model.beginning import After
 from brender.model.energy import Energy
 from brender.model.grant import Order, with_threads
-from brender.model.job import RUSH, Inputs, JobSpec, Requirements
+from brender.model.job import MISSING_FILE, RUSH, Inputs, JobSpec, Requirements
 from brender.model.nodes import dotted
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, JobStatus, change
 from brender.model.text import job_in_words
@@ -323,7 +323,7 @@ class JobState(Entity):
 
     def forget_missing_files(self) -> None:
         """Remove the warnings that files are missing. All of it is rendered again, and a worker that still misses one says so."""
-        self.warnings = [warning for warning in self.warnings if not warning.startswith("Missing file: ")]
+        self.warnings = [warning for warning in self.warnings if not warning.startswith(MISSING_FILE)]
         self.touch()
 
     def count_part(self, task: int, seconds: float, memory: int, kept: bool) -> None:

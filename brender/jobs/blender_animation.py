@@ -26,6 +26,7 @@ from brender.model.job import (
     FILM,
     LIMIT_MINUTES,
     MINUTES_MOST,
+    MISSING_FILE,
     NOISY,
     FileFacts,
     JobSpec,
@@ -157,7 +158,7 @@ class BlenderAnimation:
             for text in _said_of_cameras(facts, scene, settings):
                 _warn(warnings, text)
         for missing in facts.missing:
-            _warn(warnings, f"Missing file: {missing.path} (used by {missing.used_by}); what needs it renders without it")
+            _warn(warnings, f"{MISSING_FILE}{missing.path} (used by {missing.used_by}); what needs it renders without it")
         return scene, facts
 
     def task_count(self, spec: JobSpec) -> int:

@@ -32,6 +32,8 @@ NOISY = 1
 COPY = -3
 
 
+#: How a warning about a file begins that is not there.
+MISSING_FILE = "Missing file: "
 #: What the warning about a file says that a worker lacks, and that was there when its job was submitted.
 MISSING_AT_WORKER = "is not there for the worker"
 

@@ -53,7 +53,7 @@ class WorkerStatus(StrEnum):
     DRAINING = "draining"
     DISABLED = "disabled"
     PAUSED = "paused"
-    """It takes nothing for a while, and goes on by itself: its owner uses the machine, or it is outside its hours."""
+    """It takes nothing for a while, and goes on by itself: its owner uses it, it is outside its hours, or is being woken."""
     FALLING_ASLEEP = "falling asleep"
     """It is being put to sleep, and there still."""
     OFFLINE = "offline"

@@ -329,7 +329,7 @@ class Heard:
         if self.silent(now) is not None:
             return "silent" if node.kind == "server" else "unknown"
         status = str(node.fields.get("status") or "")
-        if str(node.fields.get("reason", "")).startswith(SLEEPING) and status in ("offline", "disabled"):
+        if str(node.fields.get("reason", "")).startswith(SLEEPING) and status in ("offline", "paused", "disabled"):
             return "asleep"
         if not self._is_there(node):
             return "offline"
