@@ -23,7 +23,7 @@ _STEPS_MOST = 100_000
 #: So many needs, or lanes that wait, take as long to look at as a step.
 _LOOKS_A_STEP = 50
 #: And to so many kinds of workers a job is offered.
-_OFFERS_A_STEP = 20
+_OFFERS_A_STEP = 4
 #: A share of what is left of a job that one worker takes at once: an eighth of its part of it.
 _AT_ONCE = 8
 _MAY_START, _MAY_END = -1, -2
