@@ -246,6 +246,13 @@ def test_a_job_is_waited_for_with_its_files_archived_cloned_and_deleted(farm: Fa
         assert zipped.read(f"frames/{first.name}") == first.read_bytes()
     with pytest.raises(Conflict, match="is there already"):
         job.archive(tmp_path / "shot.zip")
+    whole = first.read_bytes()
+    first.write_bytes(b"another job's")
+    with pytest.raises(Conflict, match=rf"^1 file of the job .* and was archived as it is now: {first.name}\."):
+        job.archive(tmp_path / "changed.zip")
+    with zipfile.ZipFile(tmp_path / "changed.zip") as zipped:
+        assert zipped.read(f"frames/{first.name}") == b"another job's"
+    first.write_bytes(whole)
     other = job.clone(settings={"frames": "1"}, name="again", paused=True, start_at="+2h")
     assert (other.name, other.status) == ("again", "paused") and other.record["output"] == f"{tmp_path}/out_2"
     assert other.record["start_at"] > time.time() + 7000

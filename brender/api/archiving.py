@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brender.api.connection import Connection, asked
+from brender.api.fetching import check_unchanged, is_here
 from brender.api.finished import all_parts, finished_files
 from brender.model.bundle import check_path
 from brender.model.errors import Conflict
@@ -22,12 +23,13 @@ class Archived(NamedTuple):
 
 def write_archive(connection: Connection, record: Mapping[str, Any], target: Path, with_frames: bool) -> Archived:
     """Write the job of *record* into the new zip *target*, whole or not at all: ``job.json``, ``logs/`` with the end of each
-    attempt's log, and, *with_frames*, ``frames/`` with its finished files. Raises `Conflict` where *target* is there,
-    `BrenderError` or `OSError`."""
+    attempt's log, and, *with_frames*, ``frames/`` with its finished files. Raises `Conflict` where *target* is there, and, once
+    all is written, where a file is not what the job rendered (`check_unchanged`); `BrenderError` or `OSError`."""
     if target.exists():
         raise Conflict(f"{target} is there already. Name another")
     beginning, job, count = target.with_name(f".{target.name}.part"), record["id"], 0
     parts = list(all_parts(connection, job))
+    changed = list[str]()
     attempts, activity = (asked(connection, each, None, "id", job=job) for each in ("attempts", "activity"))
     try:
         with (
@@ -44,9 +46,12 @@ def write_archive(connection: Connection, record: Mapping[str, Any], target: Pat
                 check_path(each.output)
                 frame = Path(folder) / "frame"
                 connection.fetch(job, each.part, frame, file=each.file)
+                if each.size and not record.get("passes") and not is_here(frame, each):  # (a pass replaces the one before)
+                    changed.append(each.output)
                 zipped.write(frame, f"frames/{each.output}", zipfile.ZIP_STORED)
                 count += 1
         beginning.replace(target)
     finally:
         beginning.unlink(missing_ok=True)
+    check_unchanged(record, changed, "archived")
     return Archived(count, len(attempts))

@@ -1,6 +1,6 @@
 """Finished frames on their way to this machine: which are here already, and which files they may not replace."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,19 +76,24 @@ class Fetching:
 
     def check_rendered(self) -> None:
         """Raise `Conflict` where a file that was fetched is not what the job rendered under its name."""
-        if self._changed:
-            names, one = list(self._changed.values()), len(self._changed) == 1
-            called = job_in_words(self._record["id"], self._record["name"])
-            raise Conflict(
-                f"{plural(len(names), 'file')} of the job {called} {'was' if one else 'were'} changed since the job rendered "
-                f"{'it' if one else 'them'}, by another job, a program or a person, and {'was' if one else 'were'} fetched as "
-                f"{'it is' if one else 'they are'} now: {some_of([harmless(name) for name in names])}. "
-                f"`brender requeue {short_id(self._record['id'])} --all` renders the job's own again"
-            )
+        check_unchanged(self._record, list(self._changed.values()), "fetched")
 
     def _check(self, paths: Iterable[Path]) -> None:
         if not self._replace:
             _check_none_replaced(self._record, self.folder, [path for path in paths if path not in self._own], self.fetched)
+
+
+def check_unchanged(record: Mapping[str, Any], changed: Sequence[str], what: str) -> None:
+    """Raise `Conflict` where files of the job of *record*, *changed* by their names, are not what the job rendered; *what* was
+    done with them as they are, such as "fetched"."""
+    if changed:
+        one, called = len(changed) == 1, job_in_words(record["id"], record["name"])
+        raise Conflict(
+            f"{plural(len(changed), 'file')} of the job {called} {'was' if one else 'were'} changed since the job rendered "
+            f"{'it' if one else 'them'}, by another job, a program or a person, and {'was' if one else 'were'} {what} as "
+            f"{'it is' if one else 'they are'} now: {some_of([harmless(name) for name in changed])}. "
+            f"`brender requeue {short_id(record['id'])} --all` renders the job's own again"
+        )
 
 
 def target_of(folder: Path, file: JobFile) -> Path:
