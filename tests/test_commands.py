@@ -258,7 +258,7 @@ def test_a_worker_and_what_was_done_are_shown(module_farm: LocalFarm, capsys: py
     assert re.search("^Tags: .*, night$", command(capsys, "worker", row["name"], *here).out, re.MULTILINE)
     command(capsys, "describe", row["name"], "--add-tags", ", night,", *here)
     with client(None, module_farm.folder.root) as connection:
-        assert connection.ask("workers")[0]["extra_tags"] == ["night"]
+        assert [each["extra_tags"] for each in connection.ask("workers") if each["id"] == row["id"]] == [["night"]]
     command(capsys, "describe", row["name"], "--tags", "", *here)
     assert "There is no worker 'nobody'" in command(capsys, "worker", "nobody", *here).err
     assert "submitted seen" in command(capsys, "activity", *here).out
