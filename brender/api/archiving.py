@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from brender.api.connection import Connection, asked
-from brender.api.fetching import check_unchanged, is_here
+from brender.api.fetching import check_unchanged, was_changed
 from brender.api.finished import all_parts, finished_files
 from brender.model.bundle import check_path
 from brender.model.errors import Conflict
@@ -46,7 +46,7 @@ def write_archive(connection: Connection, record: Mapping[str, Any], target: Pat
                 check_path(each.output)
                 frame = Path(folder) / "frame"
                 connection.fetch(job, each.part, frame, file=each.file)
-                if each.size and not record.get("passes") and not is_here(frame, each):  # (a pass replaces the one before)
+                if was_changed(record, frame, each):
                     changed.append(each.output)
                 zipped.write(frame, f"frames/{each.output}", zipfile.ZIP_STORED)
                 count += 1

@@ -70,7 +70,7 @@ class Fetching:
             self._own.add(path)
             self.fetched += 1
             self._changed.pop(path, None)
-            if each.size and not self._record.get("passes") and not is_here(path, each):  # (a pass replaces the one before)
+            if was_changed(self._record, path, each):
                 self._changed[path] = each.output
         return found
 
@@ -81,6 +81,12 @@ class Fetching:
     def _check(self, paths: Iterable[Path]) -> None:
         if not self._replace:
             _check_none_replaced(self._record, self.folder, [path for path in paths if path not in self._own], self.fetched)
+
+
+def was_changed(record: Mapping[str, Any], path: Path, file: JobFile) -> bool:
+    """Return whether *path*, as which *file* of the job of *record* has just come, is not what the job rendered."""
+    # (In a progressive job, a pass replaces the one before.)
+    return bool(file.size) and not record.get("passes") and not is_here(path, file)
 
 
 def check_unchanged(record: Mapping[str, Any], changed: Sequence[str], what: str) -> None:

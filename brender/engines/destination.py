@@ -85,8 +85,8 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def output_folder(wanted: str, beside: str = "") -> str:
-    """Return the folder that is meant where a user writes *wanted* for where frames go; *beside* is that of the .blend, "" where
-    it has none here. Raises `BadInput`."""
+    """Return the folder that a user means by *wanted*, as where frames go. *beside*: the folder of the .blend, or "" if it has
+    none here. Raises `BadInput`."""
     # (On Windows a server's name begins with two slashes.)
     found = wanted if os.name == "nt" else beside_blend(wanted, beside)
     if not Path(found).is_dir():

@@ -11,8 +11,8 @@ from brender.model.spans import estimate_in_words, longer_in_words, precision
 class Expected(msgspec.Struct, frozen=True):
     """Seconds until a job is done: probably ``seconds``, in about eight of ten cases between ``least`` and ``most``.
 
-    Where ``seconds`` is ``None`` it takes longer than ``least``, since the forecast ends there or the job shares workers with
-    others of which nobody knows how long they take; without that, nobody knows.
+    Where ``seconds`` is ``None`` it takes longer than ``least``, since the forecast ends there, or the job shares workers with
+    others whose time nobody knows; without ``least`` nothing is known of it.
     """
 
     seconds: float | None

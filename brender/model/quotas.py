@@ -116,7 +116,7 @@ def _shown(value: object) -> str:
 
 def turns_in_words(told: Mapping[str, Any], project: str, user: str, priority: int) -> str:
     """Return a sentence on whose turn it is where a job of *user* in *project* waits with this *priority*, by what is *told* of
-    all shares (brender.store.shares); "" where nobody else wants anything, or where nothing is told of them."""
+    all shares (brender.store.shares); or "" if nobody else wants anything, or nothing is told of them."""
     highest = told.get("priority")
     if highest is not None and priority < highest:
         return f"Jobs of higher priority come first: it has {priority}, others have up to {highest}"

@@ -56,7 +56,7 @@ def left_in_words(seconds: float) -> str:
 
 
 def bounds_in_words(seconds: float, least: float | None, most: float | None) -> str:
-    """Return between what an estimate mostly is; "" where that is not known, or near to it.
+    """Return the bounds that an estimate is mostly within, or "" if they are not known, or near to it.
 
     >>> bounds_in_words(9667.0, 8056.0, 11600.0), bounds_in_words(9667.0, 9500.0, 9900.0)
     ('2 h 10 min to 3 h 10 min', '')

@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 from math import ceil, sqrt
 
 from brender.model.prospect import Expected
-from brender.scheduling.forecast_guesses import between, guessed, longest, shortest
+from brender.scheduling.forecast_guesses import LONGEST, SHORTEST, between, guessed
 from brender.scheduling.forecast_lanes import Lane, last_ends, taken_together
 from brender.scheduling.forecast_room import Limits, Machine
 from brender.scheduling.gates import Gate
@@ -159,7 +159,7 @@ def forecast(lanes: Sequence[Lane], works: Sequence[Work], limits: Mapping[Gate,
     unknown = {work.job for work in works if not work.known}
     if not unknown:
         return look(lanes, works)
-    soonest, latest = look(*guessed(lanes, works, shortest)), look(*guessed(lanes, works, longest))
+    soonest, latest = look(*guessed(lanes, works, SHORTEST)), look(*guessed(lanes, works, LONGEST))
     return {job: between(found, latest.get(job)) for job, found in soonest.items() if job not in unknown}
 
 

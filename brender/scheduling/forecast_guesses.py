@@ -11,14 +11,14 @@ from brender.scheduling.forecast_lanes import Lane
 if TYPE_CHECKING:
     from brender.scheduling.forecast import Work
 
-#: What tasks of which nobody knows it take at least and at most, in seconds. (The latter is never.)
-shortest, longest = 0.0, 1e10
-#: A job of which the later forecast is so many times the sooner one is told to take longer than the sooner one, and no time.
+#: The least and the most seconds that tasks may take whose time nobody knows. (The most means that they never end.)
+SHORTEST, LONGEST = 0.0, 1e10
+#: If the later forecast of a job is more than so many times the sooner one, it is told to take longer than that, and no time.
 _APART = 4.0
 
 
 def guessed(lanes: Sequence[Lane], works: Sequence["Work"], seconds: float) -> tuple[list[Lane], list["Work"]]:
-    """Return *lanes* and *works* in which each task takes so many *seconds* of which that is not known."""
+    """Return *lanes* and *works* in which each task whose time is not known takes so many *seconds*."""
     unknown = {work.job for work in works if not work.known}
     return (
         [replace(lane, left=seconds) if lane.job in unknown else lane for lane in lanes],

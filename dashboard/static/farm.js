@@ -187,7 +187,7 @@ const farm = (() => {
     const day = { "-1": "yesterday ", 0: "", 1: "tomorrow " }[days];
     return (day ?? `${date.toLocaleDateString([], { day: "numeric", month: "short" })} `) + time;
   }
-  // When something is expected, as precisely as that is known: "about 04:20", "tomorrow", "not before 04:20"; "" where nobody knows.
+  // When something is expected, as precisely as that is known: "about 04:20", "tomorrow", "not before 04:20"; "" if nobody knows.
   // `name`: what its fields in `row` begin with.
   function expected(row, name = "eta") {
     const [seconds, least, precision] = ["seconds", "least", "precision"].map((field) => row[`${name}_${field}`]), now = Date.now() / 1000;

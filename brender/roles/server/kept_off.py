@@ -33,7 +33,7 @@ class KeptOff:
 
     def said_of_others(self, job: JobState) -> str:
         """Return what to add to the reason for which *job* ends because its last worker has failed it: which workers are kept off
-        it for such a failure, and how they try again; "" where none is."""
+        it for such a failure, and how they try again; or "" if none is."""
         off = sorted(worker.info.name for each in job.kept_off if (worker := self._farm.workers.get(each)) is not None)
         if not off:
             return ""

@@ -49,7 +49,7 @@ class JobFiles(Protocol):
     """The files of jobs, of which each method is called in the thread of the job's output folder."""
 
     def kept_by_another(self, job: str) -> str:
-        """Return why the frames of *job* stay: another job counts them among its own. "" where none does."""
+        """Return why the frames of *job* stay: another job counts them among its own. Return "" if none does."""
 
     def delete(self, deletion: Deletion, alive: Alive) -> Iterator[None]:
         """Delete the files of the job, one a step; note in *deletion* what stays, and why it cannot go on."""
@@ -65,7 +65,7 @@ class MadeFiles:
         self._folder_of = folder_of
 
     def kept_by_another(self, job: str) -> str:
-        """Return why the frames of *job* stay: another job that has found them counts them among its own. "" where none does.
+        """Return why the frames of *job* stay: another job that has found them counts them among its own. Return "" if none does.
         That is looked up here, since it may take a while."""
         try:
             database = open_for_reading(self._database)
