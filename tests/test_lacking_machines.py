@@ -24,6 +24,8 @@ from brender.model.nodes import Blender
 from tests.tools import ended, process, submit_command, until
 
 PROGRAM = "render-of-another-machine"
+#: Nobody can make a folder in /proc, be it root.
+NOT_MOUNTED = "/proc/brender/show"
 
 
 def attempt_at(
@@ -83,19 +85,19 @@ def test_a_program_that_takes_more_memory_than_this_worker_gives_is_tried_at_ano
     assert "(--limit-memory)" in end.reason and end.permanent and end.elsewhere
 
 
-def test_an_output_folder_that_cannot_be_made_here_is_tried_at_another_machine(tmp_path: Path) -> None:
-    (tmp_path / "mnt").write_text("not mounted")
+def test_an_output_folder_in_whose_place_a_file_stands_is_tried_at_another_machine(tmp_path: Path) -> None:
+    (tmp_path / "mnt").write_text("a file")
     with pytest.raises(AttemptFailed, match="mnt/show cannot be made: Not a directory") as failed:
         make_output_folder(attempt_at(tmp_path, {}, output=str(tmp_path / "mnt" / "show")))
     assert failed.value.permanent and failed.value.follows is Follows.ELSEWHERE
 
 
-def test_a_step_whose_output_folder_cannot_be_made_is_tried_again_here_where_no_other_machine_is(tmp_path: Path) -> None:
-    (tmp_path / "mnt").write_text("not mounted")
+def test_an_output_folder_that_is_not_mounted_here_is_tried_here_again_in_some_minutes(tmp_path: Path) -> None:
     steps = Steps(steps=(Step(name="render", command=("true",)),))
     settings: dict[str, object] = {"steps": msgspec.json.encode(steps).decode()}
-    end = end_of(tmp_path, settings, Confinement(), output=str(tmp_path / "mnt" / "show"))
-    assert "mnt/show cannot be made" in end.reason and end.elsewhere and not end.permanent
+    end = end_of(tmp_path, settings, Confinement(), output=NOT_MOUNTED)
+    assert end.reason.startswith(f"The output folder {NOT_MOUNTED} cannot be ")
+    assert end.put_off and not end.elsewhere and not end.permanent
 
 
 def test_an_add_on_that_is_not_for_the_blender_here_is_tried_at_another_machine(tmp_path: Path) -> None:

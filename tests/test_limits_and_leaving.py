@@ -467,7 +467,7 @@ def test_a_job_whose_folder_has_no_room_waits_with_its_reason_while_its_worker_r
     world.run(10)
     assert world.ask("job", id=full)["reason"] == (
         "No worker can run it. The worker a cannot run it now (No room on the disk of /renders/full): "
-        "it is tried again in some minutes"
+        f"it is tried again in some minutes, and at once after `brender readmit {full[:8]}`"
     )
     assert world.ask("job", id=full)["failures"] == 0, "a full disk is not a fault of the job's"
     assert worker(world, "a")["status"] == "busy"
@@ -517,8 +517,11 @@ def test_a_job_that_no_worker_can_write_says_so_of_all_of_them(world: World) -> 
     world.run(5)
     assert world.ask("job", id=job)["reason"] == (
         "No worker can run it. The workers a and b cannot run it now (The folder /renders/show does not answer): "
-        "it is tried again in some minutes"
+        f"it is tried again in some minutes, and at once after `brender readmit {job[:8]}`"
     )
+    world.act("readmit", job)
+    world.run(1)
+    assert sorted(world.finish_everything()) == list(range(1, 9))
 
 
 def test_a_folder_that_stays_away_is_tried_less_and_less_often(world: World) -> None:

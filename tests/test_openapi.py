@@ -252,6 +252,8 @@ def fill(folder: DataFolder) -> None:
             put("account", (*account, "w"), {"machine_seconds": 1.5, "frames": 1, "attempts": 2, "failures": 1}),
             put("account_failure", (*account, "w", "lost"), {"failures": 1}),
             put("kept_off", (FULL, "w"), {"failures": 3, "wall": now}),
+            put("worker", "v", {**node, "status": "offline", "manager": "m"}),
+            put("kept_off", (FULL, "v"), {"failures": 0, "wall": now, "readmitted": now + 600}),
             put("stat", ("w", now - 60), {"seconds": 60.0, "stats": {"cpu_percent": 2.0}}),
         ]
     )

@@ -67,7 +67,8 @@ def priority(data: Path, config: Path | None, verbose: bool, server: str | None,
 @job_argument
 @click.argument("worker", required=False, shell_complete=complete_worker)
 def readmit(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, worker: str | None) -> None:
-    """Let WORKER, or all workers, try a job again that they were kept off for failing it."""
+    """Let WORKER, or all workers, try a job again that they were kept off for failing it, or put off for a folder that they could
+    not use."""
     with farm(server, data) as its:
         job = its.job(id, of_several="exact").readmit(worker)
     say(f"Job {short_id(job.id)} goes to {worker or 'all workers'} again")

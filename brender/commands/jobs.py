@@ -328,6 +328,8 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
     tell_more(*record["warnings"])
     for off in record["kept_off"]:
         say(f"{'Kept off:':<14}{off['worker_name']}, after {_in_a_row(off['failures'])}: {off['reason']}")
+    for off in record.get("put_off", ()):
+        say(f"{'Put off:':<14}{off['worker_name']}, until {when(off['readmitted'])}: {off['reason']}")
 
 
 def _in_a_row(failures: int) -> str:

@@ -24,6 +24,8 @@ NO_ANSWER = frozenset(
 )
 #: What it says of a folder that this user may not use (any more).
 FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+#: What it says of a path that leads to no folder, whatever is mounted: a file or a loop of links stands there, or it is too long.
+NO_FOLDER = frozenset({errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 
 def shortage(folders: Iterable[Path], least: int) -> str:

@@ -21,7 +21,7 @@ import msgspec
 from brender.engines.attempt import Attempt, AttemptFailed, Courier
 from brender.engines.boot import is_this_boot, this_boot
 from brender.engines.directories import Directory
-from brender.engines.disk_space import FORBIDDEN, NO_ANSWER, NO_ROOM
+from brender.engines.disk_space import FORBIDDEN, NO_ANSWER, NO_FOLDER, NO_ROOM
 from brender.engines.events import AttemptEvent, PartFinished, Progressed
 from brender.jobs.film import frames_of_film
 from brender.jobs.pieces import is_piece, piece_name
@@ -275,10 +275,10 @@ def check_there(file: Path, attempt: Attempt) -> None:
         raise AttemptFailed(said_of_gone(file, attempt.order.job), cause=Cause.FILES, follows=Follows.ELSEWHERE)
 
 
-def make_output_folder(attempt: Attempt, is_tried_again: bool = False) -> Path:
+def make_output_folder(attempt: Attempt) -> Path:
     """Make the output folder of *attempt*'s job where it is not there, and return it. Raises `AttemptFailed`: another worker may
-    have mounted what it lies on, or may write there, and so may this one later (*is_tried_again*); `OSError` where its drive is
-    full or does not answer."""
+    have mounted what it lies on, or may write there, and so may this one later, unless a file or a link stands in its way;
+    `OSError` where its drive is full or does not answer."""
     folder = Path(attempt.order.output)
     root, relative = attempt.output
     try:
@@ -287,11 +287,10 @@ def make_output_folder(attempt: Attempt, is_tried_again: bool = False) -> Path:
     except OSError as error:
         if error.errno in NO_ROOM | NO_ANSWER:
             raise
-        forbidden = error.errno in FORBIDDEN
-        what = f"The output folder {folder} cannot be {'used' if forbidden else 'made'}: {error.strerror}"
-        raise AttemptFailed(
-            what, permanent=not is_tried_again, forbidden=forbidden, cause=Cause.FOLDER, follows=Follows.ELSEWHERE
-        ) from error
+        what = f"The output folder {folder} cannot be {'used' if error.errno in FORBIDDEN else 'made'}: {error.strerror}"
+        if error.errno in NO_FOLDER:
+            raise AttemptFailed(what, permanent=True, cause=Cause.FOLDER, follows=Follows.ELSEWHERE) from error
+        raise AttemptFailed(what, cause=Cause.FOLDER, follows=Follows.LATER) from error
 
 
 def said_of_gone(file: Path, job: str) -> str:

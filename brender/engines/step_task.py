@@ -44,7 +44,7 @@ class StepTask:
         if len(steps) != 1 or (step := self._steps.by_name.get(parts[0].layer)) is None:
             raise AttemptFailed(f"The job has no step {parts[0].layer!r}", permanent=True)
         if self._attempt.order.output:
-            make_output_folder(self._attempt, is_tried_again=True)
+            make_output_folder(self._attempt)
         work = self._attempt.folder / WORK
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)

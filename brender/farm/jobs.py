@@ -314,6 +314,12 @@ class JobState(Entity):
         self.touch()
         return True
 
+    def readmit(self, worker: str) -> None:
+        """Let it go to *worker* again."""
+        self.kept_off.discard(worker)
+        for known in (self.strikes, self.put_off, self.put_off_times):
+            known.pop(worker, None)
+
     def warn(self, warning: str, subject: str = "") -> None:
         """Put *warning* on it, unless one about the same *subject* is there."""
         known = any((subject or warning) in other for other in self.warnings)

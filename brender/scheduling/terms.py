@@ -90,7 +90,8 @@ class Demand:
         """
         if worker in self.put_off:
             why = self.put_off[worker]
-            return Obstacle(f"cannot run it now ({why})", f"cannot run it now ({why})", "it is tried again in some minutes")
+            remedy = f"it is tried again in some minutes, and at once after `brender readmit {short_id(self.job)}`"
+            return Obstacle(f"cannot run it now ({why})", f"cannot run it now ({why})", remedy)
         if worker in self.kept_off:
             remedy = f"`brender readmit {short_id(self.job)}` allows another try"
             return Obstacle("failed it before", "failed it before", remedy)

@@ -32,6 +32,7 @@ from brender.store.datafolder import DataFolder
 from brender.store.forecast import backlog
 from brender.store.giving_way import gave_way
 from brender.store.named import GOING, Record, job_id, unfinished
+from brender.store.off_job import off_job
 from brender.store.shares import limits as limits_of
 from brender.store.shares import shares as shares_of
 
@@ -96,9 +97,7 @@ def job_without_counts(record: Record, id: str) -> dict[str, Any]:
     answer["stuck"] = list(stuck.order_by(worker.name).limit(_RENDERING_SHOWN).dicts())
     frames_now = worker.select(worker.frame).where(at_work & worker.frame.is_null(False)).distinct().order_by(worker.frame)
     answer["frames_now"] = [frame for (frame,) in frames_now.limit(PAGE).tuples()]
-    off = tables.KeptOff
-    query = off.select(off, worker.name.alias("worker_name")).join(worker).where((off.job == found.id) & off.readmitted.is_null())
-    answer["kept_off"] = list(query.order_by(off.wall).dicts())
+    answer |= off_job(record, found, time.time())
     answer["waits"] = job_graph.waits(record, found)
     answer["gave_way"] = gave_way(record, found.id) if found.status in OPEN_JOB else ""
     answer["revisions"] = revisions(record, found) if found.revision > 1 else []

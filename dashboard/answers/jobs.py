@@ -116,6 +116,7 @@ class _JobNow(Counted, kw_only=True):
     stuck: list[Stuck]
     frames_now: list[int]
     kept_off: list[KeptOff]
+    put_off: list[KeptOff]
     waits: list[Waited]
     gave_way: str
     revisions: list[Revision]

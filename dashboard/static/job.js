@@ -45,7 +45,7 @@
     const isMissing = (warning) => warning.startsWith("Missing file");
     const missing = job.warnings.filter(isMissing), others = job.warnings.filter((warning) => !isMissing(warning));
     byId("revisions").replaceChildren(...job.revisions.slice(1).map((each) => farm.element("div", "name", `Revision ${each.revision}, ${new Date(each.wall * 1000).toLocaleString()}${each.user ? ` by ${each.user}` : ""}: ${each.said}`)));
-    byId("warnings").replaceChildren(...folded("files are missing", missing), ...folded("warnings", others), ...job.kept_off.map(keptOff), ...job.stuck.map(stuckAt));
+    byId("warnings").replaceChildren(...folded("files are missing", missing), ...folded("warnings", others), ...[...job.kept_off, ...job.put_off].map(offJob), ...job.stuck.map(stuckAt));
     byId("now").classList.toggle("d-none", !job.rendering.length);
     byId("rendering").replaceChildren(...job.rendering.map(atWork));
     const ends = over.includes(job.status), paused = job.status === "paused";
@@ -99,10 +99,11 @@
     line.append(what);
     return line;
   }
-  // A worker that the job does not go to any more, and the way to let it try again.
-  function keptOff(off) {
+  // A worker that the job does not go to any more, or not for some minutes, and the way to let it try again.
+  function offJob(off) {
     const line = farm.element("div", "attn");
-    const what = farm.element("div", "what", `${off.worker_name} is kept off this job after ${farm.several(off.failures, "failure")}: `);
+    const how = off.readmitted ? `put off until ${farm.clock(off.readmitted)}` : `kept off this job after ${farm.several(off.failures, "failure")}`;
+    const what = farm.element("div", "what", `${off.worker_name} is ${how}: `);
     what.append(farm.prose(off.reason));
     line.append(what);
     if (mayAct) line.append(farm.button("Readmit", "Let it try again", () => act("readmit", off.worker)));

@@ -272,13 +272,13 @@ class Jobs:
         self.activity.note(now, "when", f"{job.spec.name} begins {in_words_of(value, self.farm)}", job.id, user)
 
     def readmit(self, job: JobState, worker: str | None, now: Now, user: str) -> None:
-        """Let *worker*, or all, try *job* again. Raises `Conflict` where it is not kept off."""
-        chosen = sorted(job.kept_off if worker is None else job.kept_off & {worker})
+        """Let *worker*, or all, try *job* again. Raises `Conflict` where it is neither kept off nor put off."""
+        off = job.kept_off | job.put_off.keys()
+        chosen = sorted(off if worker is None else off & {worker})
         if not chosen:
             raise Conflict(f"No {'such ' if worker else ''}worker is kept off the job {job.called}")
         for each in chosen:
-            job.kept_off.discard(each)
-            job.strikes.pop(each, None)
+            job.readmit(each)
             self.farm.ledger.change("kept_off", (job.id, each), {"readmitted": now.wall})
         self.farm.changed_jobs.add(job.id)
         workers = "1 worker" if len(chosen) == 1 else f"{len(chosen)} workers"
