@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from brender.engines.owner import OwnerWatch, Use, use_by
-from brender.model.nodes import OWNERS_USE
+from brender.model.nodes import GIVEN_BACK, OWNERS_USE
 from brender.store.datafolder import DataFolder
 from brender.system.pause import Pause, read_pause, write_pause
 from tests.tools import command
 from tests.world import World, animation
 
-REASON = f"{OWNERS_USE} until 18:00"
+REASON = f"{GIVEN_BACK}18:00"
 
 
 @pytest.fixture
@@ -43,6 +43,8 @@ def test_what_runs_is_finished_and_nothing_new_begun_until_the_owner_is_done(wor
     step_back(world, "", at_once=False)
     world.run(2.0)
     assert world.workers["one"].running is not None and stands(world)[0] == "busy"
+    said = [row["text"] for row in world.ask("activity") if row["action"] == "pause-here"]
+    assert said == ["the worker one goes on: its owner's pause is over", f"the worker one pauses: {REASON}"]
 
 
 def test_what_runs_is_given_back_at_once_and_is_no_failure(world: World) -> None:
@@ -65,7 +67,7 @@ def test_a_job_says_that_it_waits_for_the_owner_s_machine(world: World) -> None:
 
 def test_another_time_is_shown_at_once(world: World) -> None:
     step_back(world, REASON, at_once=False)
-    step_back(world, f"{OWNERS_USE} until 20:00", at_once=False)
+    step_back(world, f"{GIVEN_BACK}20:00", at_once=False)
     assert stands(world)[1].endswith("20:00")
 
 
@@ -126,5 +128,5 @@ def test_where_no_input_is_known_others_load_counts_once_it_lasts() -> None:
 def test_a_pause_says_until_when_and_comes_before_what_is_seen() -> None:
     until = time.time() + 10 * 86_400
     use = use_by(Pause(until, False), True)
-    assert use is not None and use.reason.startswith(f"{OWNERS_USE} until 20") and not use.at_once
+    assert use is not None and use.reason.startswith(f"{GIVEN_BACK}20") and not use.at_once
     assert use_by(None, True) == Use(f"{OWNERS_USE} now", True) and use_by(None, False) is None

@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from brender.model.nodes import OWNERS_USE
+from brender.model.nodes import GIVEN_BACK, OWNERS_USE
 from brender.system.pause import Pause
 
 _LOOK_SECONDS = 5.0
@@ -46,7 +46,7 @@ def use_by(pause: Pause | None, is_worked_at: bool) -> Use | None:
     if pause is not None:
         until = datetime.fromtimestamp(pause.until)
         day = "" if until.date() == datetime.now().date() else f"{until:%Y-%m-%d} "
-        return Use(f"{OWNERS_USE} until {day}{until:%H:%M}", pause.at_once)
+        return Use(f"{GIVEN_BACK}{day}{until:%H:%M}", pause.at_once)
     return Use(f"{OWNERS_USE} now", True) if is_worked_at else None
 
 

@@ -21,6 +21,8 @@ _SERIES = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 
 #: How the reason begins for which a worker pauses that steps back for its machine's owner.
 OWNERS_USE = "its owner uses the machine"
+#: The same where they said for how long (`brender pause-here`).
+GIVEN_BACK = f"{OWNERS_USE} until "
 
 
 class Standing(StrEnum):

@@ -27,7 +27,7 @@ from brender.model.errors import Conflict, NotFound
 from brender.model.hooks import EVENTS
 from brender.model.keys import KeyRole, Principal
 from brender.model.log_events import ON_PURPOSE, why_gone
-from brender.model.nodes import OWNERS_USE, Standing, Stats
+from brender.model.nodes import GIVEN_BACK, OWNERS_USE, Standing, Stats
 from brender.model.power import Phase
 from brender.model.status import ManagerStatus, Wanted, WorkerStatus
 from brender.model.stuck import is_stuck, stuck_in_words
@@ -37,6 +37,7 @@ from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.jobs import Emit
+from brender.roles.server.owner_pauses import said_of_pause
 from brender.roles.server.power import Power, reason_of
 from brender.roles.server.stats import StatsRecorder
 from brender.roles.server.work import Work
@@ -224,7 +225,7 @@ class Nodes:
         if not message.worker:
             self._manager_stands(self.farm.managers[peer.node], message.standing, message.reason, now)
         elif worker is not None and worker.manager == peer.node and worker.info.incarnation == message.incarnation:
-            self._worker_stands(worker, message.standing, message.reason)
+            self._worker_stands(worker, message.standing, message.reason, now)
 
     def renew(self, peer: Peer, renew: Renew, now: Now) -> None:
         """A manager wants its lease renewed, and says how it and its workers stand."""
@@ -234,7 +235,7 @@ class Nodes:
         named = set(renew.workers)
         for worker_id in manager.workers:
             if worker := self.farm.workers.get(worker_id):
-                self._worker_stands(worker, *closed.get(worker_id, (Standing.OPEN, "")))
+                self._worker_stands(worker, *closed.get(worker_id, (Standing.OPEN, "")), now)
                 if worker_id in named:
                     worker.missing_since = None
         is_somebody_missed = self._look_for(sorted(manager.workers - named), now)
@@ -366,8 +367,10 @@ class Nodes:
             wall, fields = history
             self.farm.ledger.put("stat", (str(entity.key), wall), fields)
 
-    def _worker_stands(self, worker: WorkerState, standing: Standing, reason: str) -> None:
+    def _worker_stands(self, worker: WorkerState, standing: Standing, reason: str, now: Now) -> None:
         if (worker.standing, worker.reason) != (standing, reason):
+            if said := said_of_pause(worker.info.name, worker.reason, reason, standing is Standing.OPEN):
+                self.activity.note(now, "pause-here", said, worker=worker.info.id)
             worker.standing, worker.reason = standing, reason
             self._look_at({worker.info.id})
 
@@ -440,7 +443,7 @@ class Nodes:
             return WorkerStatus.PAUSED if is_waking else WorkerStatus.FALLING_ASLEEP, reason_of(sleeper)
         if (until := self.farm.asleep.get(worker.info.id)) is not None:
             is_given_back = worker.info.id in self.farm.paused
-            return WorkerStatus.PAUSED, f"{OWNERS_USE} until {until}" if is_given_back else f"it sleeps until {until}"
+            return WorkerStatus.PAUSED, f"{GIVEN_BACK}{until}" if is_given_back else f"it sleeps until {until}"
         if worker.standing is Standing.PAUSED:
             is_well = worker.reason.startswith(OWNERS_USE)
             return WorkerStatus.PAUSED if is_well else WorkerStatus.ERROR, worker.reason
