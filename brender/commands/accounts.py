@@ -16,17 +16,17 @@ from brender.model.errors import BadInput
 from brender.model.text import plural
 
 
-@click.command(cls=Configured, section="accounts", short_help="What was done: machine hours, frames, failures.")
+@click.command(cls=Configured, section="accounts", short_help="Print machine hours, frames and failures.")
 @common
 @server_option
-@click.option("--by", type=click.Choice(BY), default="user", show_default=True, help="What the sums are told by.")
+@click.option("--by", type=click.Choice(BY), default="user", show_default=True, help="Group the sums by this.")
 @click.option(
-    "--since", default="", metavar="DAY", help="From this day on: 2026-11-01, or 7d, 4w, 1y ago, or all.  [default: 30 days]"
+    "--since", default="", metavar="DAY", help="The first day: 2026-11-01; 7d, 4w or 1y ago; or all.  [default: 30 days]"
 )
-@click.option("--until", default="", metavar="DAY", help="Up to this day and with it.  [default: today]")
-@click.option("--user", default="", metavar="NAME", help="Of this user only.")
-@click.option("--project", default="", metavar="NAME", help="Of this project only.", shell_complete=complete_project)
-@click.option("--worker", default="", metavar="NAME", help="Of the worker of this name only.")
+@click.option("--until", default="", metavar="DAY", help="The last day.  [default: today]")
+@click.option("--user", default="", metavar="NAME", help="Only this user.")
+@click.option("--project", default="", metavar="NAME", help="Only this project.", shell_complete=complete_project)
+@click.option("--worker", default="", metavar="NAME", help="Only the worker of this name.")
 @click.option("--csv", "as_csv_", is_flag=True, help="Print comma-separated values, for a spreadsheet.")
 @json_option
 def accounts(
@@ -43,8 +43,8 @@ def accounts(
     as_csv_: bool,
     as_json: bool,
 ) -> None:
-    """Print the machine hours, the frames and the failures by their cause. Days are those of UTC, and an attempt counts for the
-    day on which it ended. The sums stay when jobs are deleted."""
+    """Print machine hours, frames, and failures by their cause. Days are in UTC; an attempt counts for the day on which it ended.
+    The sums stay when jobs are deleted."""
     if as_csv_ and as_json:
         raise BadInput("--csv and --json are two ways to print the same: give one of them")
     wanted = {"by": by, "since": since, "until": until, "user": user, "project": project, "worker": worker}

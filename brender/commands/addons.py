@@ -16,9 +16,9 @@ from brender.model.addon import AddOn
 from brender.model.text import size_in_words
 
 
-@click.group(short_help="Blender add-ons that the farm has for every job.")
+@click.group(short_help="Manage the Blender add-ons of every job.")
 def addon() -> None:
-    """Blender add-ons that the farm has for every job; `brender submit --addon` gives one to a single job."""
+    """Manage the Blender add-ons that every job gets. `brender submit --addon` gives one to a single job."""
 
 
 @addon.command("list", cls=Configured, section="addon")
@@ -26,7 +26,7 @@ def addon() -> None:
 @server_option
 @json_option
 def list_addons(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool) -> None:
-    """List the add-ons that every job has which is submitted now."""
+    """List the add-ons that every new job gets."""
     with client(server, data) as connection:
         rows = connection.ask("addons")
     if as_json:
@@ -51,13 +51,13 @@ def _shown(row: dict[str, Any]) -> tuple[str, ...]:
     return name, addon["version"], row["module"], size_in_words(addon["size"]), row["user"], when(row["wall"])
 
 
-@addon.command("add", cls=Configured, section="addon", short_help="Let every new job have an add-on.")
+@addon.command("add", cls=Configured, section="addon", short_help="Give every new job an add-on.")
 @common
 @server_option
 @click.argument("path", type=click.Path(path_type=Path), metavar="PATH")
 def add_addon(data: Path, config: Path | None, verbose: bool, server: str | None, path: Path) -> None:
-    """Let every job that is submitted from now on have the add-on at PATH: a .zip, a .py file, or a folder. It takes the place of
-    another version; jobs that are there already keep theirs."""
+    """Give every new job the add-on at PATH: a .zip, a .py file, or a folder. It replaces another version of the same add-on.
+    Jobs that were submitted earlier keep theirs."""
     (added,) = send_addons([path], Place(server, data, tell), shown)
     with client(server, data) as connection:
         told = connection.manage("add-addon", addon=msgspec.to_builtins(added))
@@ -75,12 +75,12 @@ def add_addon(data: Path, config: Path | None, verbose: bool, server: str | None
         say(f"Warning: {who} no such renders, as add-ons may not run there: start {it} with `--accept-trusted`", err=True)
 
 
-@addon.command("remove", cls=Configured, section="addon", short_help="Have an add-on in no new job any more.")
+@addon.command("remove", cls=Configured, section="addon", short_help="Give new jobs an add-on no more.")
 @common
 @server_option
 @click.argument("name")
 def remove_addon(data: Path, config: Path | None, verbose: bool, server: str | None, name: str) -> None:
-    """Have no add-on NAME, its name or its module, in jobs that are submitted from now on."""
+    """Give new jobs the add-on NAME no more. NAME is its name or its module."""
     with client(server, data) as connection:
         told = connection.manage("remove-addon", name=name)
     removed = msgspec.convert(told["addon"], AddOn)

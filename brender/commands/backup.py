@@ -40,8 +40,8 @@ _database = click.option("--database", envvar="BRENDER_DATABASE", help="The serv
     "what",
     type=click.Choice([*CONTENTS, "all"]),
     multiple=True,
-    help="Save these too, in one archive: the farm's keys, the files that clients sent, frames in the data folder, logs, its "
-    "own job types. May be given several times.",
+    help="Also save these, in one archive: the farm's keys, files that clients sent (blobs), frames in the data folder, logs, "
+    "the farm's own job types. May be given several times.",
 )
 @click.argument("target", required=False, type=NamedPath(dir_okay=False))
 def backup(
@@ -72,9 +72,7 @@ def backup(
 @click.command(cls=Configured, section="restore", short_help="Put back a copy that `brender backup` made.")
 @common
 @_database
-@click.option(
-    "--as-it-is", is_flag=True, help="Go on with the record that is there, although it is older than the server has seen it."
-)
+@click.option("--as-it-is", is_flag=True, help="Use the record that is there, although it is older than the server last saw it.")
 @click.argument("backup", required=False, type=NamedPath(dir_okay=False))
 def restore(data: Path, config: Path | None, verbose: bool, database: str | None, as_it_is: bool, backup: Path | None) -> None:
     """Put BACKUP, which `brender backup` or the server made, in the place of the server's record.

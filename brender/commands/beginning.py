@@ -42,14 +42,14 @@ def after_options(function: F) -> F:
             multiple=True,
             metavar="JOB",
             shell_complete=complete_job,
-            help="Begin once this job is completed. Again for each more.",
+            help="Begin once this job is completed. May be given several times.",
         ),
         click.option(
             "--after-frames",
             multiple=True,
             metavar="JOB",
             shell_complete=complete_job,
-            help="Begin each frame once the same frame of this job is done. Again for each more.",
+            help="Begin each frame once the same frame of this job is done. May be given several times.",
         ),
         click.option("--start-at", type=StartTime(), help="Begin at this time: 22:00, 2026-12-24 22:00, or +2h30m from now."),
     )
@@ -68,10 +68,12 @@ def after_of(whole: Sequence[str], by_frame: Sequence[str]) -> tuple[After, ...]
 @server_option
 @job_argument
 @after_options
-@click.option("--not-after", multiple=True, metavar="JOB", help="Wait for this job no more. Again for each more.")
-@click.option("--any-time", is_flag=True, help="Wait for no time any more.")
-@click.option("--night/--by-day", default=None, help="Run only at night, by the server's hours for that; or by day too.")
-@click.option("--now", "at_once", is_flag=True, help="Wait for nothing any more, neither jobs nor a time nor the night.")
+@click.option("--not-after", multiple=True, metavar="JOB", help="No longer wait for this job. May be given several times.")
+@click.option("--any-time", is_flag=True, help="No longer wait for a time.")
+@click.option(
+    "--night/--by-day", default=None, help="Run only at night, in the hours that the server has for that; or also by day."
+)
+@click.option("--now", "at_once", is_flag=True, help="Begin now: no longer wait for jobs, a time or the night.")
 def when(
     data: Path,
     config: Path | None,

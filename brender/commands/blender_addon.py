@@ -11,7 +11,7 @@ from brender.model.errors import BadInput
 
 @click.command("blender-addon", short_help="Write the add-on that submits from inside Blender.")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--address", default="", metavar="URL", help="The farm's page, which the add-on is set to.")
+@click.option("--address", default="", metavar="URL", help="The address of the farm's page, for the add-on.")
 def blender_addon(file: Path, address: str) -> None:
     """Write the add-on that submits from inside Blender to FILE, a zip that Blender installs.
 

@@ -41,7 +41,7 @@ from brender.store.datafolder import DataFolder
 _ENOUGH_DISK = 5_000_000_000
 
 
-@click.command(cls=Configured, section="doctor", short_help="Check this machine, and say what to do where it lacks.")
+@click.command(cls=Configured, section="doctor", short_help="Check this machine, and say what to mend.")
 @common
 @server_option
 @site_option

@@ -36,29 +36,51 @@ def change_options(function: F) -> F:
     """What may be said otherwise of a job."""
     decorators = (
         click.option("--name", help="The job's name."),
-        click.option("--project", shell_complete=complete_project, help="The project that it belongs to."),
-        click.option("--new-project", is_flag=True, help="Make the project, although there is one with a similar name."),
-        click.option("--priority", type=click.IntRange(0, 100), help="0 to 100; higher goes first."),
-        click.option("--tag", "tags", multiple=True, help="A tag that a worker must have; these and no others."),
-        click.option("--no-tags", is_flag=True, help="Workers need no tag."),
-        click.option("--stall-minutes", type=click.FloatRange(0, 1e6), help="End an attempt without progress for so long."),
-        click.option("--limit-minutes", type=click.FloatRange(0, 1e6), help="End an attempt that runs for so long."),
+        click.option("--project", shell_complete=complete_project, help="The job's project."),
+        click.option("--new-project", is_flag=True, help="Make a new project, even if there is one with a similar name."),
+        click.option("--priority", type=click.IntRange(0, 100), help="The job's priority, 0 to 100; higher goes first."),
         click.option(
-            "--most-workers", type=click.IntRange(0), metavar="N", help="Give out N of its tasks at a time at most; 0: any."
+            "--tag",
+            "tags",
+            multiple=True,
+            help="A tag that its workers must have. The tags that you give replace the earlier ones.",
         ),
-        click.option("--licence", "licences", multiple=True, help="A licence that each task takes one of; these and no others."),
+        click.option("--no-tags", is_flag=True, help="Its workers need no tag."),
+        click.option(
+            "--stall-minutes",
+            type=click.FloatRange(0, 1e6),
+            help="End an attempt after so many minutes without progress; 0: never.",
+        ),
+        click.option(
+            "--limit-minutes", type=click.FloatRange(0, 1e6), help="End an attempt that runs for so many minutes; 0: never."
+        ),
+        click.option(
+            "--most-workers", type=click.IntRange(0), metavar="N", help="Run at most N of its tasks at a time; 0: any number."
+        ),
+        click.option(
+            "--licence",
+            "licences",
+            multiple=True,
+            help="Each task takes one of this licence. Those that you give replace the earlier ones.",
+        ),
         click.option("--no-licences", is_flag=True, help="Its tasks take no licence."),
-        click.option("--pool", help='The pool that it belongs to; "": none.'),
+        click.option("--pool", help='The pool of workers for the job; "": none.'),
         click.option("--cores", type=click.IntRange(0), metavar="N", help="Cores that each task reserves; 0: none."),
         click.option("--gpu-memory", type=Size(), help="GPU memory that each task reserves, such as 8GB; 0: none."),
         click.option("--frames", help="Frames, such as 1-100x2,150."),
-        click.option("--samples", type=int, help="Samples a pixel."),
+        click.option("--samples", type=int, help="Samples per pixel."),
         click.option("--resolution", type=int, help="Percent of the scene's size."),
-        click.option("--format", help="Image format: all frames are rendered again, the files of before stay."),
-        click.option("--pattern", help="Names of the files, # for the frame number's digits; likewise."),
+        click.option("--format", help="Image format. All frames are rendered again; the earlier files stay."),
+        click.option(
+            "--pattern",
+            help="Names of the files, with # for each digit of the frame number. All frames are rendered again; the earlier "
+            "files stay.",
+        ),
         click.option("--engine", help="The render engine."),
         click.option("--camera", help="The camera."),
-        click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another setting. Again for each more."),
+        click.option(
+            "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Another setting. May be given several times."
+        ),
     )
     for decorator in reversed(decorators):
         function = decorator(function)
@@ -90,14 +112,16 @@ def _change(options: Mapping[str, Any], record: Mapping[str, Any], from_now_on: 
     )
 
 
-@click.command(cls=Configured, section="edit", short_help="Change a job: its name, tags, limits, samples, more frames.")
+@click.command(cls=Configured, section="edit", short_help="Change a job: name, tags, limits, samples, frames.")
 @common
 @server_option
 @job_argument
 @change_options
-@click.option("--from-now-on", is_flag=True, help="Frames that are done stay as they are; only the others are rendered so.")
+@click.option(
+    "--from-now-on", is_flag=True, help="Change only frames that are still to render; finished frames stay as they are."
+)
 def edit(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, from_now_on: bool, **options: Any) -> None:
-    """Change a job. What is done stays, unless it would look otherwise: then it is rendered again."""
+    """Change a job. Finished frames stay, unless the change would make them look different: then they are rendered again."""
     with client(server, data) as connection:
         record = connection.ask("job", id=chosen_job(connection, id, of_several="only", notify=tell))
         change = _change(options, record, from_now_on)
@@ -111,17 +135,21 @@ def edit(data: Path, config: Path | None, verbose: bool, server: str | None, id:
     say(f"Job {short_id(record['id'])} is {record['status']}. Revision {record['revision']}: {said}")
 
 
-@click.command(cls=Configured, section="clone", short_help="Submit a job again, with what you say otherwise.")
+@click.command(cls=Configured, section="clone", short_help="Submit a job again, with changes.")
 @common
 @server_option
 @json_option
 @job_argument
 @change_options
-@click.option("--output", type=NamedPath(), help="The folder for the frames. [default: NAME_2 beside the first one's]")
-@click.option("--overwrite", is_flag=True, help="Render frames that are there already once more.")
-@click.option("--paused", is_flag=True, help="Submit it paused.")
+@click.option("--output", type=NamedPath(), help="The folder for the frames. [default: NAME_2, beside the first job's folder]")
+@click.option("--overwrite", is_flag=True, help="Render frames again that are in the folder already.")
+@click.option("--paused", is_flag=True, help="Submit the job paused.")
 @after_options
-@click.option("--night", is_flag=True, help="Run only at night, by the server's hours for that: running frames finish.")
+@click.option(
+    "--night",
+    is_flag=True,
+    help="Run only at night, in the hours that the server has for that. Frames that still run in the morning finish.",
+)
 @site_option
 def clone(
     data: Path,
@@ -140,8 +168,8 @@ def clone(
     site: str,
     **options: Any,
 ) -> None:
-    """Submit a job again: its settings, files, add-ons and tags, with what you say otherwise. Its frames go to a folder of their
-    own, unless --output names one. It waits for nothing, and copies its frames nowhere unless you say so."""
+    """Submit a job again, with the same settings, files, add-ons and tags, except for what you change. Its frames go to a new
+    folder, or to --output. It waits for no other job or time, and copies its frames nowhere, unless you give those options."""
     with client(server, data) as connection:
         record = connection.ask("job", id=chosen_job(connection, id, of_several="newest", notify=tell))
         change = _change(options, record)

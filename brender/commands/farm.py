@@ -43,7 +43,9 @@ from brender.model.units import FILM, in_words, units_of
 from brender.store.datafolder import DataFolder
 from brender.system.service_manager import ServiceManager
 
-_workers_option = click.option("--workers", type=click.IntRange(0, 256), default=1, show_default=True, help="How many workers.")
+_workers_option = click.option(
+    "--workers", type=click.IntRange(0, 256), default=1, show_default=True, help="The number of workers."
+)
 _blender_option = click.option(
     "--blender",
     "blenders",
@@ -54,7 +56,7 @@ _blender_option = click.option(
 #: Seconds that a server is waited for when a render is interrupted.
 _ENDING_SECONDS = 1.0
 _threads_option = click.option(
-    "--threads", type=click.IntRange(0, 1024), help="CPU threads for each render. [default: the cores, shared among the workers]"
+    "--threads", type=click.IntRange(0, 1024), help="CPU threads of each render. [default: the cores, divided among the workers]"
 )
 
 
@@ -123,7 +125,7 @@ def farm(
 @_workers_option
 @_blender_option
 @_threads_option
-@click.option("--dashboard/--no-dashboard", "with_dashboard", default=True, help="Serve the web page meanwhile.")
+@click.option("--dashboard/--no-dashboard", "with_dashboard", default=True, help="Serve the web page while it renders.")
 @pictures_option
 def render(
     data: Path,
@@ -206,10 +208,10 @@ def _holds_files(folder: str) -> bool:
         return False
 
 
-@click.command(cls=Configured, section="demo", short_help="Render a small animation that brender brings along.")
+@click.command(cls=Configured, section="demo", short_help="Render a small animation that comes with brender.")
 @common
-@click.option("--workers", type=click.IntRange(1, 256), default=2, show_default=True, help="How many workers.")
-@click.option("--frames", default="1-24", show_default=True, help="Which frames.")
+@click.option("--workers", type=click.IntRange(1, 256), default=2, show_default=True, help="The number of workers.")
+@click.option("--frames", default="1-24", show_default=True, help="The frames to render.")
 @click.option("--output", type=NamedPath(), help="The folder for the frames. [default: brender-demo_frames, here]")
 @_blender_option
 @pictures_option
@@ -225,7 +227,7 @@ def demo(
     blenders: tuple[str, ...],
     pictures: bool,
 ) -> None:
-    """Render a small animation that a script of brender's makes, on a farm of 2 workers or more."""
+    """Make a small animation, and render it on a farm of its own."""
     folder = DataFolder(data).make()
     file = make_demo(folder.root / "demo" / "brender-demo.blend", blenders)
     context.invoke(

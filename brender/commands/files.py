@@ -23,13 +23,13 @@ from brender.model.text import harmless, plural
 _LOOK_SECONDS = 1.0
 
 
-@click.command(cls=Configured, section="pack", short_help="Pack a .blend with all that it needs into a zip or folder.")
+@click.command(cls=Configured, section="pack", short_help="Pack a .blend and the files that it uses.")
 @common
 @click.argument("file", type=NamedPath())
 @click.argument("target", type=NamedPath())
 def pack(data: Path, config: Path | None, verbose: bool, file: Path, target: Path) -> None:
-    """Pack FILE, a .blend, with all that it needs into TARGET: a zip where that is its name's end, else a folder. It is what
-    `brender submit --send` sends."""
+    """Pack FILE, a .blend, and the files that it uses into TARGET: a zip if its name ends with .zip, otherwise a folder. These
+    are the files that `brender submit --send` sends."""
     facts = inspect(file)
     for missing in facts.missing:
         say(f"Warning: {MISSING_FILE}{missing.path} (used by {missing.used_by})", err=True)
@@ -46,10 +46,10 @@ def pack(data: Path, config: Path | None, verbose: bool, file: Path, target: Pat
 @server_option
 @job_argument
 @click.option("--to", "folder", type=NamedPath(), help="The folder for the frames. [default: NAME_frames, here]")
-@click.option("--watch", is_flag=True, help="Go on until the job has ended, as frames are finished.")
-@click.option("--movie", type=NamedPath(), help="Then make a film of the frames, such as shot.mp4; needs ffmpeg here.")
-@click.option("--fps", type=float, help="Frames a second of the film. [default: what the .blend says]")
-@click.option("--replace", is_flag=True, help="Replace files of these names that are here and are others.")
+@click.option("--watch", is_flag=True, help="Fetch frames as they are finished, until the job has ended.")
+@click.option("--movie", type=NamedPath(), help="Then make a film of the frames, such as shot.mp4. Needs ffmpeg on this machine.")
+@click.option("--fps", type=float, help="Frames per second of the film. [default: what the .blend says]")
+@click.option("--replace", is_flag=True, help="Replace files here that have the same names and other content.")
 def fetch(
     data: Path,
     config: Path | None,
@@ -62,8 +62,9 @@ def fetch(
     fps: float | None,
     replace: bool,
 ) -> None:
-    """Fetch the finished frames of the job ID to this machine. What is here already, whole, is not fetched again; what was begun
-    goes on. Files of the same names that are others stay, and nothing is fetched, unless you say --replace."""
+    """Fetch the finished frames of the job ID to this machine. Frames that are here already are not fetched again, and a transfer
+    that was cut off continues. If files of the same names with other content are here, nothing is fetched, unless you give
+    --replace."""
     frames: dict[tuple[str, int], Path] = {}
     if movie is not None and not replace:
         _check_new(movie)
@@ -112,10 +113,10 @@ def _movies(movie: Path, layers: set[str]) -> dict[str, Path]:
 @server_option
 @job_argument
 @click.argument("target", type=NamedPath())
-@click.option("--frames/--no-frames", "with_frames", default=True, show_default=True, help="With its frames.")
+@click.option("--frames/--no-frames", "with_frames", default=True, show_default=True, help="Include its frames.")
 def archive(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, target: Path, with_frames: bool) -> None:
-    """Write the job ID into TARGET, one zip: job.json has what it was and what became of it, logs/ the end of each attempt's log,
-    frames/ its finished frames."""
+    """Write the job ID into the zip TARGET: its settings and results (job.json), the end of each attempt's log (logs/), and its
+    finished frames (frames/)."""
     with farm(server, data) as its:
         job = its.job(id, of_several="exact")
         found = job.archive(target, frames=with_frames)

@@ -22,7 +22,7 @@ _TEST_SECONDS = 15.0
 _DEFAULT = ("job-completed", "job-failed", "job-attention")
 
 
-@click.group(short_help="Whom the server tells of what happens.")
+@click.group(short_help="Tell web addresses and programs of events.")
 def hooks() -> None:
     """Tell web addresses, and run programs on the server's machine, when something happens."""
 
@@ -32,9 +32,13 @@ def hooks() -> None:
 @server_option
 @click.argument("target", nargs=-1, required=True, metavar="URL|PROGRAM [ARGUMENT]...")
 @click.option(
-    "--event", "events", multiple=True, type=click.Choice(list(EVENTS)), help=f"Of what. [default: {', '.join(_DEFAULT)}]"
+    "--event",
+    "events",
+    multiple=True,
+    type=click.Choice(list(EVENTS)),
+    help=f"The event; may be given several times. [default: {', '.join(_DEFAULT)}]",
 )
-@click.option("--project", default="", shell_complete=complete_project, help="Only of jobs of this project.")
+@click.option("--project", default="", shell_complete=complete_project, help="Only for jobs of this project.")
 @json_option
 def add_hook(
     data: Path,
@@ -46,7 +50,7 @@ def add_hook(
     project: str,
     as_json: bool,
 ) -> None:
-    """Add a hook: a web address that is asked (POST, signed JSON), or a program that gets the same JSON at its standard input.
+    """Add a hook: a web address that gets a POST of signed JSON, or a program that reads the same JSON from its standard input.
 
     A program must be one that the server's owner lets hooks run (`brender-server --hook-program PATH`); it runs as the server
     does, without a shell. Options of the program come after --.
@@ -71,7 +75,7 @@ def add_hook(
 @server_option
 @json_option
 def list_hooks(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool) -> None:
-    """List the hooks, and what waits to be told."""
+    """List the hooks, and the deliveries that wait."""
     with client(server, data) as connection:
         rows = connection.manage("hooks")
     tell_end(rows, "hooks")
@@ -94,7 +98,7 @@ def list_hooks(data: Path, config: Path | None, verbose: bool, server: str | Non
 @server_option
 @click.argument("id")
 def test_hook(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
-    """Tell the hook ID of a test event, and say what came of it."""
+    """Send a test event to the hook ID, and say whether it was accepted."""
     with client(server, data) as connection:
         hook = _hook(connection, id)["id"]
         delivery = connection.manage("test-hook", id=hook)["id"]
@@ -115,7 +119,7 @@ def test_hook(data: Path, config: Path | None, verbose: bool, server: str | None
 @server_option
 @click.argument("id")
 def remove_hook(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
-    """Remove the hook ID, and what waits to be told to it."""
+    """Remove the hook ID, and its deliveries that wait."""
     with client(server, data) as connection:
         hook = _hook(connection, id)["id"]
         connection.manage("unsubscribe", id=hook)

@@ -27,21 +27,21 @@ def _action(name: str, help: str) -> click.Command:
     return act
 
 
-pause = _action("pause", "Start nothing more of a job; what renders is finished.")
-resume = _action("resume", "Go on with a paused job.")
-cancel = _action("cancel", "Stop a job and what renders of it.")
+pause = _action("pause", "Pause a job: frames that render now finish, and no others start.")
+resume = _action("resume", "Continue a paused job.")
+cancel = _action("cancel", "Stop a job, and the frames of it that render now.")
 
 
-@click.command(cls=Configured, section="requeue", short_help="Render frames again: failed, canceled, or named ones.")
+@click.command(cls=Configured, section="requeue", short_help="Render frames again: failed, canceled, or the ones you name.")
 @common
 @server_option
 @job_argument
-@click.option("--all", "everything", is_flag=True, help="All frames, those that are done too.")
+@click.option("--all", "everything", is_flag=True, help="All frames, also finished ones.")
 @click.option("--frames", help="These frames, such as 1-10,15.")
 def requeue(
     data: Path, config: Path | None, verbose: bool, server: str | None, id: str, everything: bool, frames: str | None
 ) -> None:
-    """Render frames again: those that failed or were canceled, or the ones that are named."""
+    """Render frames again: those that failed or were canceled, or the ones that you name."""
     if everything and frames:
         raise BadInput("Give --all or --frames, not both")
     with farm(server, data) as its:
@@ -61,14 +61,13 @@ def priority(data: Path, config: Path | None, verbose: bool, server: str | None,
     say(f"Job {short_id(job.id)} has priority {value}")
 
 
-@click.command(cls=Configured, section="readmit", short_help="Let workers try a job again that they kept failing.")
+@click.command(cls=Configured, section="readmit", short_help="Let workers try a job again that they failed.")
 @common
 @server_option
 @job_argument
 @click.argument("worker", required=False, shell_complete=complete_worker)
 def readmit(data: Path, config: Path | None, verbose: bool, server: str | None, id: str, worker: str | None) -> None:
-    """Let WORKER, or all workers, try a job again that they were kept off for failing it, or put off for a folder that they could
-    not use."""
+    """Let WORKER, or all workers, try a job again. They were kept off it because they failed it, or could not use its folder."""
     with farm(server, data) as its:
         job = its.job(id, of_several="exact").readmit(worker)
     say(f"Job {short_id(job.id)} goes to {worker or 'all workers'} again")

@@ -65,26 +65,28 @@ _REASON_SECONDS = 0.5
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A setting of the job type, again for each more: `--type TYPE --help` lists them.",
+    help="A setting of the job type. May be given several times; `--type TYPE --help` lists them.",
 )
 @click.option(
     "--param", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of an Open Job Description template."
 )
-@click.option(
-    "--project", default="default", show_default=True, shell_complete=complete_project, help="The project that it belongs to."
-)
-@click.option("--new-project", is_flag=True, help="Make the project, although there is one with a similar name.")
-@click.option("--tag", "tags", multiple=True, help="A tag that a worker must have.")
-@click.option("--paused", is_flag=True, help="Submit it paused.")
+@click.option("--project", default="default", show_default=True, shell_complete=complete_project, help="The job's project.")
+@click.option("--new-project", is_flag=True, help="Make a new project, even if there is one with a similar name.")
+@click.option("--tag", "tags", multiple=True, help="A tag that its workers must have. May be given several times.")
+@click.option("--paused", is_flag=True, help="Submit the job paused.")
 @after_options
-@click.option("--night", is_flag=True, help="Run only at night, by the server's hours for that: running frames finish.")
-@click.option("--wait", is_flag=True, help="Wait until it has ended, and show how it goes.")
+@click.option(
+    "--night",
+    is_flag=True,
+    help="Run only at night, in the hours that the server has for that. Frames that still run in the morning finish.",
+)
+@click.option("--wait", is_flag=True, help="Wait until the job has ended, and show its progress.")
 @pictures_option
 @click.option(
     "--send",
     is_flag=True,
-    help="Send the .blend and all that it needs to the farm, whose workers need not see this machine's files; "
-    "the frames come to the server, and from there by `brender fetch`.",
+    help="Send the .blend and the files that it uses to the farm, if its workers do not see this machine's files. The frames go "
+    "to the server; `brender fetch` brings them here.",
 )
 @site_option
 @priority_option
@@ -117,9 +119,9 @@ def submit(
     limit_minutes: float,
     **options: Any,
 ) -> None:
-    """Submit a .blend, or with --type command a program, or a template of Open Job Description, to the farm.
+    """Submit to the farm: a .blend, a program (--type command), or a template of Open Job Description.
 
-    In a program's arguments {frame} is the frame number: brender submit --type command --frames 1-3 -- echo {frame}
+    Arguments of a program may contain {frame}, the frame number: brender submit --type command --frames 1-3 -- echo {frame}
     """
     more: dict[str, Any] = {
         "project": project,
@@ -213,9 +215,9 @@ def _wait(connection: Client, spec: JobSpec, screen: Screen, pictures: LatestPic
 @common
 @server_option
 @json_option
-@click.option("--status", type=click.Choice([str(each) for each in JobStatus]), help="Only those of this status.")
-@click.option("--user", "of", default="", help="Only those of this user.")
-@click.option("--project", default="", shell_complete=complete_project, help="Only those of this project.")
+@click.option("--status", type=click.Choice([str(each) for each in JobStatus]), help="Only jobs with this status.")
+@click.option("--user", "of", default="", help="Only jobs of this user.")
+@click.option("--project", default="", shell_complete=complete_project, help="Only jobs of this project.")
 @limit_option
 @all_option
 def jobs(
@@ -417,13 +419,13 @@ def _standing(task: dict[str, Any]) -> str:
     return HANDED_OUT if waits else str(task["status"])
 
 
-@click.command(cls=Configured, section="log", short_help="Print the log of a job's newest attempt, or of a frame's.")
+@click.command(cls=Configured, section="log", short_help="Print the log of a job or frame.")
 @common
 @server_option
 @job_argument
 @click.option("--frame", type=int, help="The log of this frame's newest attempt.")
 @click.option("--attempt", default="", help="The log of this attempt.")
-@click.option("--raw", is_flag=True, help="All lines, with those that Blender always writes.")
+@click.option("--raw", is_flag=True, help="Print all lines, also those that Blender always writes.")
 def log(
     data: Path, config: Path | None, verbose: bool, server: str | None, id: str, frame: int | None, attempt: str, raw: bool
 ) -> None:

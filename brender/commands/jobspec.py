@@ -17,8 +17,11 @@ from brender.model.sharing import Sharing, check_sharing
 from brender.model.text import read_size
 
 F = TypeVar("F", bound=Callable[..., Any])
-_TRUSTED = "Let scripts inside the .blend run, or render without them. [default: refused where there are such]"
-_PROCESS = "How Blender is used for it. [default: warm, or in-order where something simulates that is not baked]"
+_TRUSTED = "Run scripts inside the .blend, or render without them. [default: a file with scripts is refused]"
+_PROCESS = (
+    "Keep Blender open between frames (warm), start it for each (cold), or go through all earlier frames first (in-order). "
+    "[default: warm; in-order if a simulation is not baked]"
+)
 
 
 class ChunkSize(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it without one
@@ -66,56 +69,73 @@ def render_options(function: F) -> F:
     said = "[default: what the .blend says]"
     decorators = (
         click.option("--frames", help=f"Frames, such as 1-100x2,150. {said}"),
-        click.option("--chunk", type=ChunkSize(), help="Frames in one task. [default: auto, about a minute of work]"),
-        click.option("--pieces", type=int, help="Split one frame, a still, into so many pieces for many workers."),
+        click.option("--chunk", type=ChunkSize(), help="Number of frames in one task. [default: auto, about a minute of work]"),
+        click.option("--pieces", type=int, help="Split a still (one frame) into so many pieces, which several workers render."),
         click.option("--split", type=click.Choice(SPLITS), help="How a still is split. [default: auto]"),
         click.option(
             "--progressive",
             is_flag=True,
-            help="Show all frames soon, with few samples, and refine them pass by pass. --passes, --noise and --until imply it.",
+            help="Render all frames with few samples first, then refine them in further passes. --passes, --noise and --until "
+            "imply it.",
         ),
-        click.option("--passes", type=int, help="Passes over the frames. [default: 8]"),
-        click.option("--noise", type=float, help="Frames with so little noise are done: 0.01 is clean. [default: all samples]"),
-        click.option("--until", type=Moment(), help="Refine frames until then. [default: to the last sample]"),
-        click.option("--order", type=click.Choice(ORDERS), help="Which frames come first. [default: forward]"),
+        click.option("--passes", type=int, help="Number of passes of a progressive render. [default: 8]"),
+        click.option(
+            "--noise",
+            type=float,
+            help="Stop refining a frame once it has this little noise; 0.01 is clean. [default: render all samples]",
+        ),
+        click.option("--until", type=Moment(), help="Stop refining frames at this time. [default: render all samples]"),
+        click.option(
+            "--order", type=click.Choice(ORDERS), help="The order of the frames; preview: every eighth first. [default: forward]"
+        ),
         click.option("--scene", help=f"The scene. {said}"),
         click.option(
-            "--view-layer", "view_layers", multiple=True, metavar="NAME", help=f"A view layer, again for each more. {said}"
+            "--view-layer", "view_layers", multiple=True, metavar="NAME", help=f"A view layer. May be given several times. {said}"
         ),
         click.option("--camera", help=f"The camera. {said}"),
         click.option("--engine", type=click.Choice(ENGINES, case_sensitive=False), help=f"The render engine. {said}"),
         click.option("--resolution", type=Percent(), help=f"Percent of the scene's size. {said}"),
-        click.option("--samples", type=int, help=f"Samples a pixel. {said}"),
+        click.option("--samples", type=int, help=f"Samples per pixel. {said}"),
         click.option("--format", type=click.Choice(tuple(EXTENSIONS), case_sensitive=False), help=f"Image format. {said}"),
         click.option("--film", metavar="NAME", help="Make a film of all frames, such as shot.mp4, with the scene's sound."),
         click.option(
             "--denoise-after/--no-denoise-after",
             default=None,
-            help="Render frames without denoising, and denoise them one by one in a stage of their own.",
+            help="Render the frames without denoising, and denoise them afterwards, one by one.",
         ),
         click.option(
-            "--copy-to", type=NamedPath(), help="Copy each finished frame, and the film, to this folder, as the workers see it."
+            "--copy-to",
+            type=NamedPath(),
+            help="Also copy each finished frame, and the film, to this folder. Give the path that workers see.",
         ),
-        click.option("--pattern", help="Names of the files, # for the frame number's digits. [default: the scene's own]"),
+        click.option(
+            "--pattern", help="Names of the files, with # for each digit of the frame number. [default: the scene's own]"
+        ),
         click.option(
             "--output",
             type=NamedPath(),
-            help="The folder for the frames; // is that of the .blend. [default: the scene's own; NAME_frames, here, where that "
-            "is a temporary one]",
+            help="The folder for the frames; // is the folder of the .blend. [default: the scene's own, or NAME_frames, "
+            "here, if that is a temporary one]",
         ),
-        click.option("--overwrite", is_flag=True, help="Render frames that are there already once more."),
+        click.option("--overwrite", is_flag=True, help="Render frames again that are in the folder already."),
         click.option("--process", type=click.Choice(PROCESSES), help=_PROCESS),
-        click.option("--device", type=click.Choice(DEVICES), help="What Cycles renders on. [default: what the .blend says]"),
         click.option(
-            "--persistent/--no-persistent", default=None, help="Cycles keeps what does not change. [default: --persistent]"
+            "--device",
+            type=click.Choice(DEVICES),
+            help="Whether Cycles renders on the GPU or CPU. [default: what the .blend says]",
+        ),
+        click.option(
+            "--persistent/--no-persistent",
+            default=None,
+            help="Let Cycles keep data that does not change between frames. [default: --persistent]",
         ),
         click.option(
             "--blender-series",
             "blender",
             metavar="4.5",
-            help="The series of Blender that renders all of it. [default: the file's own, else that of most workers]",
+            help="The version of Blender that renders all frames. [default: the file's own, or that of most workers]",
         ),
-        click.option("--ocio", metavar="FILE", help="The OpenColorIO configuration; none: the workers' own. [default: $OCIO]"),
+        click.option("--ocio", metavar="FILE", help="The OpenColorIO configuration; none: each worker's own. [default: $OCIO]"),
         click.option("--trusted/--untrusted", default=None, help=_TRUSTED),
         click.option(
             "--addon",
@@ -123,10 +143,10 @@ def render_options(function: F) -> F:
             multiple=True,
             type=click.Path(path_type=Path),
             metavar="PATH",
-            help="A Blender add-on that it has: a .zip, a .py file or a folder. Again for each more.",
+            help="A Blender add-on for the job: a .zip, a .py file or a folder. May be given several times.",
         ),
-        click.option("--no-site-addons", is_flag=True, help="Leave out the add-ons that the farm has for all jobs."),
-        click.option("--allow-missing", is_flag=True, help="Render although files that the .blend names are not there."),
+        click.option("--no-site-addons", is_flag=True, help="Do not use the add-ons that the farm gives to every job."),
+        click.option("--allow-missing", is_flag=True, help="Render even if files are missing that the .blend uses."),
         click.option("--name", help="The job's name. [default: the file's]"),
     )
     for decorator in reversed(decorators):
@@ -136,28 +156,38 @@ def render_options(function: F) -> F:
 
 def priority_option(function: F) -> F:
     return click.option(
-        "--priority", type=click.IntRange(0, 100), default=PRIORITY_NORMAL, show_default=True, help="0 to 100; higher goes first."
+        "--priority",
+        type=click.IntRange(0, 100),
+        default=PRIORITY_NORMAL,
+        show_default=True,
+        help="The job's priority, 0 to 100; higher goes first.",
     )(function)
 
 
 def sharing_options(function: F) -> F:
     """Return how the job shares the farm with others."""
     most = click.option(
-        "--most-workers", type=click.IntRange(1), metavar="N", help="Give out N of its tasks at a time at most. [default: any]"
+        "--most-workers", type=click.IntRange(1), metavar="N", help="Run at most N of its tasks at a time. [default: any number]"
     )
-    licence = click.option("--licence", "licences", multiple=True, help="A licence that each of its tasks takes one of.")
-    pool = click.option("--pool", default="", help="The pool of workers that it belongs to; others help.")
+    licence = click.option(
+        "--licence", "licences", multiple=True, help="Each task takes one of this licence. May be given several times."
+    )
+    pool = click.option("--pool", default="", help="The job's pool of workers; other workers help if they are free.")
     reclaim = click.option(
-        "--reclaim-at-once", is_flag=True, help="Take workers of its pool back from other jobs at once, not after their frame."
+        "--reclaim-at-once",
+        is_flag=True,
+        help="Take workers of its pool back from other jobs at once, without waiting for the end of their frame.",
     )
     rush = click.option(
-        "--rush", is_flag=True, help="If no worker is free, let a running task of lower priority give way. For wranglers."
+        "--rush",
+        is_flag=True,
+        help="If no worker is free, stop a task of lower priority, and render that one later. For wranglers.",
     )
     cores = click.option(
-        "--cores", type=click.IntRange(1), metavar="N", help="Cores that each of its tasks reserves, and uses. [default: none]"
+        "--cores", type=click.IntRange(1), metavar="N", help="Number of cores that each task reserves and uses. [default: none]"
     )
     gpu_memory = click.option(
-        "--gpu-memory", type=Size(), help="GPU memory that each of its tasks reserves, such as 8GB. [default: none]"
+        "--gpu-memory", type=Size(), help="GPU memory that each task reserves, such as 8GB. [default: none]"
     )
     return most(licence(pool(reclaim(rush(cores(gpu_memory(function)))))))
 
@@ -184,13 +214,13 @@ def limit_options(function: F) -> F:
         type=click.FloatRange(0, 1e6),
         default=STALL_MINUTES,
         show_default=True,
-        help="End an attempt that shows no sign of progress for so long; 0: never.",
+        help="End an attempt after so many minutes without progress; 0: never.",
     )
     limit = click.option(
         "--limit-minutes",
         type=click.FloatRange(0, 1e6),
         default=LIMIT_MINUTES,
         show_default=True,
-        help="End an attempt that runs for so long; 0: never.",
+        help="End an attempt that runs for so many minutes; 0: never.",
     )
     return stall(limit(function))

@@ -46,9 +46,9 @@ join_option = click.option(
     "--join",
     envvar="BRENDER_JOIN",
     metavar="TOKEN",
-    help="The token to join a farm with, or @FILE that holds it; needed once. `brender token create` prints one.",
+    help="The token to join a farm with, or @FILE that holds it; needed only once. `brender token create` prints one.",
 )
-new_key_option = click.option("--new-key", is_flag=True, help="Rotate: join with a new key in place of the one of before.")
+new_key_option = click.option("--new-key", is_flag=True, help="Join with a new key, which replaces the old one.")
 
 
 def given_token(join: str) -> str:

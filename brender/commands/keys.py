@@ -19,17 +19,17 @@ from brender.model.text import short_id
 from brender.store.datafolder import DataFolder
 
 
-@click.command(cls=Configured, section="join", short_help="Have this machine's commands join a farm.")
+@click.command(cls=Configured, section="join", short_help="Let this machine's commands use a farm elsewhere.")
 @common
 @click.argument("token_text", metavar="[TOKEN]", required=False, envvar="BRENDER_JOIN")
 @click.option(
     "--name",
     default=platform.node,
     show_default="this host's name",
-    help="What this machine's key is called, where the token has no name and is not a client's.",
+    help="The name of this machine's key, if the token has no name and is not for a client.",
 )
 def join(data: Path, config: Path | None, verbose: bool, token_text: str | None, name: str) -> None:
-    """Have this machine's commands join a farm: TOKEN, or @FILE that holds it, comes from
+    """Let this machine's commands use a farm on another machine: TOKEN, or @FILE that holds it, comes from
     `brender token create --role client --name NAME`. Asked for where it is not given.
 
     Workers and managers join by themselves: brender-worker --join TOKEN.
@@ -42,28 +42,30 @@ def join(data: Path, config: Path | None, verbose: bool, token_text: str | None,
 
 @click.group()
 def token() -> None:
-    """Create, list and revoke tokens: what others join the farm with."""
+    """Create, list and revoke tokens, by which others join the farm."""
 
 
 @token.command("create", cls=Configured, section="token", short_help="Print a token that lets others join.")
 @common
 @server_option
-@click.option("--role", type=click.Choice([role.value for role in KeyRole]), required=True, help="What the token lets in.")
-@click.option("--uses", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How many may join by it.")
-@click.option("--expires", default="24h", show_default=True, metavar="TIME", help="How long it is good: 30m, 24h, 7d.")
+@click.option(
+    "--role", type=click.Choice([role.value for role in KeyRole]), required=True, help="The role that may join by the token."
+)
+@click.option("--uses", type=click.IntRange(1, 100_000), default=1, show_default=True, help="How many may join by the token.")
+@click.option("--expires", default="24h", show_default=True, metavar="TIME", help="How long the token is valid: 30m, 24h, 7d.")
 @click.option(
     "--name",
     default="",
-    help="What those are called that join by it: for a client, whose jobs it submits. [default: what they call themselves; "
-    "a client needs one]",
+    help="The name of everyone who joins by the token. A client needs one: it submits jobs in this name. "
+    "[default: their own names]",
 )
-@click.option("--key-expires", metavar="TIME", help="How long their keys are good. [default: until they are revoked]")
+@click.option("--key-expires", metavar="TIME", help="How long their keys are valid. [default: until they are revoked]")
 @click.option(
     "--address",
     "addresses",
     multiple=True,
     metavar="HOST[:PORT]",
-    help="Where the server's enrolment port is reached from the others' machines. [default: this machine's addresses]",
+    help="The address at which other machines reach the server's enrolment port. [default: this machine's addresses]",
 )
 @json_option
 def create(
@@ -81,7 +83,7 @@ def create(
 ) -> None:
     """Print a token that lets workers, managers, clients, monitors or admins join.
 
-    Anyone who has it may join: hand it over as you would a password. The server keeps only its digest, so it is shown this once.
+    Anyone who has it may join: hand it over as you would a password. The server keeps only its digest, so it is shown only now.
     """
     folder = DataFolder(data)
     with client(server, data) as connection:
@@ -108,7 +110,7 @@ def create(
 @server_option
 @json_option
 def list_tokens(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool) -> None:
-    """List the tokens that there were."""
+    """List all tokens, also used, expired and revoked ones."""
     with client(server, data) as connection:
         rows = connection.manage("keys")["tokens"]
     tell_end(rows, "tokens")
@@ -130,23 +132,23 @@ def list_tokens(data: Path, config: Path | None, verbose: bool, server: str | No
 @server_option
 @click.argument("id")
 def revoke_token(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
-    """Let nobody join any more by the token ID. Who joined by it stays: `brender key revoke` sends them away."""
+    """Revoke the token ID: nobody can join by it any more. Keys that joined by it stay; `brender key revoke` ends them."""
     with client(server, data) as connection:
         say(f"The token {connection.manage('revoke-token', token=id)['id']} is revoked")
 
 
 @click.group()
 def key() -> None:
-    """List, name and revoke the keys that belong to the farm."""
+    """List, rename and revoke the keys of the farm."""
 
 
 @key.command("list", cls=Configured, section="key")
 @common
 @server_option
-@click.option("--all", "everything", is_flag=True, help="Revoked ones too.")
+@click.option("--all", "everything", is_flag=True, help="Also list revoked keys.")
 @json_option
 def list_keys(data: Path, config: Path | None, verbose: bool, server: str | None, everything: bool, as_json: bool) -> None:
-    """List the keys that are admitted."""
+    """List the admitted keys."""
     with client(server, data) as connection:
         every = connection.manage("keys")["keys"]
     tell_end(every, "keys")
@@ -174,12 +176,12 @@ def list_keys(data: Path, config: Path | None, verbose: bool, server: str | None
     )
 
 
-@key.command("revoke", cls=Configured, section="key", short_help="Revoke a key: its holder is not heard from now on.")
+@key.command("revoke", cls=Configured, section="key", short_help="Revoke a key: its holder can do nothing any more.")
 @common
 @server_option
 @click.argument("key_id", metavar="ID")
 def revoke_key(data: Path, config: Path | None, verbose: bool, server: str | None, key_id: str) -> None:
-    """Revoke the key ID (or the start of it, or its name): its holder is not heard from now on."""
+    """Revoke the key ID (or the start of it, or its name): its holder can do nothing any more."""
     with client(server, data) as connection:
         done = connection.manage("revoke-key", key=key_id)
     say(f"The key {done['id']} of the {done['role']} {done['name']} is revoked")
@@ -191,7 +193,7 @@ def revoke_key(data: Path, config: Path | None, verbose: bool, server: str | Non
 @click.argument("key_id", metavar="ID")
 @click.argument("name")
 def rename_key(data: Path, config: Path | None, verbose: bool, server: str | None, key_id: str, name: str) -> None:
-    """Call the key ID by another NAME."""
+    """Rename the key ID to NAME."""
     if not name.strip():
         raise BadInput("A key's name is not empty")
     with client(server, data) as connection:
@@ -204,7 +206,7 @@ def rename_key(data: Path, config: Path | None, verbose: bool, server: str | Non
 @server_option
 @json_option
 def refusals(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool) -> None:
-    """Show what the server has refused since it was started, how often, and for what reason."""
+    """Show what the server has refused since it started, how often, and why."""
     with client(server, data) as connection:
         counts = connection.manage("refusals")
     if as_json:

@@ -28,16 +28,16 @@ _WIDTH = 120
 @click.command("monitor", cls=Configured, section="monitor", short_help="Watch the farm, its bus, and the messages on it.")
 @common
 @server_option
-@click.option("--at", default="", metavar="NAME", help="Look at this worker or manager.")
-@click.option("--once", is_flag=True, help="Print how things stand now, and leave; with --json as data.")
+@click.option("--at", default="", metavar="NAME", help="Show this worker or manager.")
+@click.option("--once", is_flag=True, help="Print the present state, and end; with --json as data.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON instead of drawing a screen.")
-@click.option("--plain", is_flag=True, help="The same as --json, as it was called before.")
+@click.option("--plain", is_flag=True, help="The old name of --json.")
 @click.option(
-    "--record", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Keep what is seen in a new file."
+    "--record", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Record what is shown, in a new file."
 )
-@click.option("--replay", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Show such a recording.")
-@click.option("--speed", type=click.FloatRange(0.01, 10_000), help="Times as fast as it was recorded.")
-@click.option("--partial", is_flag=True, help="Replay what is whole of a recording that is cut.")
+@click.option("--replay", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Show a recording.")
+@click.option("--speed", type=click.FloatRange(0.01, 10_000), help="How many times as fast the recording is shown.")
+@click.option("--partial", is_flag=True, help="Show the whole part of a recording that is cut off.")
 def monitor(
     data: Path,
     config: Path | None,

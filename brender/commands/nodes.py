@@ -146,8 +146,8 @@ def worker(data: Path, config: Path | None, verbose: bool, server: str | None, a
 @common
 @server_option
 @json_option
-@click.option("--job", default="", shell_complete=complete_job, help="Only what concerns this job.")
-@click.option("--limit", type=click.IntRange(1, 10_000_000), default=50, show_default=True, help="How many entries.")
+@click.option("--job", default="", shell_complete=complete_job, help="Only entries about this job.")
+@click.option("--limit", type=click.IntRange(1, 10_000_000), default=50, show_default=True, help="The number of entries.")
 @all_option
 def activity(
     data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, job: str, limit: int, everything: bool
@@ -247,10 +247,10 @@ def _action(name: str, help: str, said: str) -> click.Command:
 
 drain = _action("drain", "Let workers or managers finish their tasks and leave.", "finishes what runs and leaves")
 disable = _action("disable", "Give workers, or a manager's workers, nothing new.", "gets no new tasks")
-restart = _action("restart", "Let workers or managers finish their tasks and start again.", "finishes what runs and starts again")
+restart = _action("restart", "Let workers or managers finish their tasks and restart.", "finishes what runs and starts again")
 forget = _action(
     "forget",
-    "Take workers or managers that are gone for good off the lists. One that starts again is listed again: `brender key revoke` "
+    "Remove workers or managers that are gone from the lists. One that starts again is listed again; `brender key revoke` "
     "keeps it out.",
     "is forgotten: no list shows it until it joins again",
 )
@@ -263,20 +263,20 @@ wake = _action("wake", "Wake the machines of workers that sleep or are switched 
 enable = _action("enable", "Give workers or managers tasks again.", "gets tasks again")
 
 
-@click.command(cls=Configured, section="describe", short_help="Give workers tags, a note, hours in which they sleep.")
+@click.command(cls=Configured, section="describe", short_help="Give workers tags, a note, or hours to sleep.")
 @common
 @server_option
 @click.argument("workers", metavar="WORKER...", nargs=-1, required=True, shell_complete=complete_worker)
-@click.option("--tags", metavar="A,B", help='Tags that it has besides its own; "" for none.')
-@click.option("--add-tags", metavar="A,B", help="Tags that it gets besides those that it has.")
-@click.option("--note", help="What people should know of it.")
+@click.option("--tags", metavar="A,B", help='The tags that people give it, in addition to its own; "" for none.')
+@click.option("--add-tags", metavar="A,B", help="Tags to add to those that it has.")
+@click.option("--note", help="A note for people.")
 @click.option(
     "--give-back",
     type=click.FloatRange(0, 720),
     metavar="HOURS",
-    help="Give it back to its machine's owner for so long, after what it renders; 0 ends that.",
+    help="Give the machine back to its owner for so many hours, after the frame that renders now; 0 ends that.",
 )
-@click.option("--sleeps", metavar="HOURS", help='When it takes no new tasks: "mon-fri 09:00-18:00, sat 10:00-14:00"; "" never.')
+@click.option("--sleeps", metavar="HOURS", help='When it takes no new tasks: "mon-fri 09:00-18:00, sat 10:00-14:00"; "": never.')
 def describe(
     data: Path,
     config: Path | None,
@@ -289,7 +289,7 @@ def describe(
     give_back: float | None,
     sleeps: str | None,
 ) -> None:
-    """Set what people say of workers: further tags, a note, the hours in which they sleep (by the server's clock)."""
+    """Give workers tags, a note, or hours in which they sleep (by the server's clock)."""
     if tags is not None and add_tags is not None:
         raise BadInput("Give --tags, which replaces the tags of before, or --add-tags, not both")
     said = {"tags": tags if add_tags is None else add_tags, "note": note, "schedule": sleeps}
@@ -307,14 +307,14 @@ def describe(
             say(f"{worker} is described so now")
 
 
-@click.command(cls=Configured, section="log-level", short_help="Let a role that runs log more, or less.")
+@click.command(cls=Configured, section="log-level", short_help="Set how much a running role logs.")
 @common
 @server_option
 @click.argument("node", metavar="NAME|server", shell_complete=complete_node)
 @click.argument("level", type=click.Choice(LEVELS))
 def log_level(data: Path, config: Path | None, verbose: bool, server: str | None, node: str, level: str) -> None:
-    """Let a worker, a manager or the server log from this level on, until it is started again. At debug it logs each message that
-    it sends and receives."""
+    """Set the log level of a worker, a manager or the server, until it restarts. At debug it logs each message that it sends and
+    receives."""
     with client(server, data) as connection:
         if node == "server":
             connection.manage("server-log-level", level=level)

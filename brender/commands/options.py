@@ -38,7 +38,7 @@ def common(function: F) -> F:
             default=DataFolder.default,
             envvar="BRENDER_DATA",
             show_default="the platform's own place",
-            help="The folder that holds everything of this farm.",
+            help="The data folder of the farm.",
         ),
         click.option(
             "--config",
@@ -46,7 +46,7 @@ def common(function: F) -> F:
             envvar="BRENDER_CONFIG",
             help="The settings file (TOML).",
         ),
-        click.option("--verbose", "-v", is_flag=True, help="Say more, and show the trace of an error."),
+        click.option("--verbose", "-v", is_flag=True, help="Print more, and the traceback of an error."),
     )
     for decorator in reversed(decorators):
         function = decorator(function)
@@ -66,7 +66,7 @@ def server_option(function: F) -> F:
 def site_option(function: F) -> F:
     """``--site``: where this machine stands, for paths that differ from site to site (brender.model.paths)."""
     return click.option(
-        "--site", envvar="BRENDER_SITE", default="", help="Where this machine stands, if paths differ from site to site."
+        "--site", envvar="BRENDER_SITE", default="", help="The site of this machine, if paths differ between sites."
     )(function)
 
 
@@ -78,19 +78,19 @@ def cache_option(function: F) -> F:
         default=20.0,
         show_default=True,
         metavar="GB",
-        help="How much of jobs' files is kept here; those that were used least lately go first.",
+        help="How much of jobs' files to keep here. Those that were not used for longest are removed first.",
     )(function)
 
 
 def json_option(function: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
 
 
 def pictures_option(function: F) -> F:
     """``--pictures``: the latest frame, in the terminal."""
-    return click.option("--pictures", is_flag=True, help="Show the latest frame, in a terminal that can (kitty, iTerm2, sixel).")(
-        function
-    )
+    return click.option(
+        "--pictures", is_flag=True, help="Show the latest frame, if the terminal can show pictures (kitty, iTerm2, sixel)."
+    )(function)
 
 
 def listen_address(listen: str, port_base: int | None, default: int) -> Address:

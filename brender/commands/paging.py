@@ -13,7 +13,7 @@ from brender.model.answers import PAGE
 SHOWN = 1000
 
 limit_option = click.option(
-    "--limit", type=click.IntRange(1, 10_000_000), help=f"How many are listed. [default: {SHOWN:,}; all with --json]"
+    "--limit", type=click.IntRange(1, 10_000_000), help=f"List at most so many. [default: {SHOWN:,}; all with --json]"
 )
 all_option = click.option("--all", "everything", is_flag=True, help="List all of them.")
 

@@ -16,10 +16,8 @@ from brender.system.pause import Pause, read_pause, write_pause
 @click.command("pause-here", cls=Configured, section="pause-here", short_help="Give this machine back to its owner.")
 @common
 @click.argument("hours", type=click.FloatRange(0, 24 * 30, min_open=True), default=4.0)
-@click.option(
-    "--after-frame", is_flag=True, help="Let what runs finish first; else it is given back at once, and rendered elsewhere."
-)
-@click.option("--end", is_flag=True, help="Go on now.")
+@click.option("--after-frame", is_flag=True, help="Finish the running frames first. Otherwise other workers render them.")
+@click.option("--end", is_flag=True, help="End the pause now.")
 def pause_here(data: Path, config: Path | None, verbose: bool, hours: float, after_frame: bool, end: bool) -> None:
     """Let the workers of this machine's data folder pause for HOURS (4, if not said). They go on by themselves. No key of the
     farm's is needed for it, and no connection."""

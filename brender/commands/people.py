@@ -53,9 +53,9 @@ def list_users(data: Path, config: Path | None, verbose: bool, server: str | Non
 @server_option
 @click.argument("name")
 @click.option("--role", type=_role, default=Role.ARTIST.value, show_default=True, help="What the user may do.")
-@click.option("--email", default="", help="Where e-mails go that the user asks for.")
+@click.option("--email", default="", help="The user's e-mail address, for notifications.")
 def add_user(data: Path, config: Path | None, verbose: bool, server: str | None, name: str, role: str, email: str) -> None:
-    """Add the user NAME. The password is asked for, or read from standard input where there is no terminal."""
+    """Add the user NAME. It asks for the password, or reads it from standard input if there is no terminal."""
     with client(server, data) as connection:
         if any(row["name"] == name for row in connection.manage("users")):
             raise BadInput(f"There is a user {name} already: `brender user role` and `brender user password` change one")
@@ -82,7 +82,7 @@ def change_role(data: Path, config: Path | None, verbose: bool, server: str | No
 def change_password(data: Path, config: Path | None, verbose: bool, server: str | None, name: str) -> None:
     """Give the user NAME a new password.
 
-    The password is asked for, or read from standard input where there is no terminal.
+    It asks for the password, or reads it from standard input if there is no terminal.
     """
     with client(server, data) as connection:
         if all(row["name"] != name for row in connection.manage("users")):
@@ -102,7 +102,7 @@ def remove_user(data: Path, config: Path | None, verbose: bool, server: str | No
     say(f"{done['name']} is removed")
 
 
-@click.group("api-token", short_help="Make, list and revoke what programs use the API with.")
+@click.group("api-token", short_help="Make, list and revoke tokens for programs.")
 def api_token() -> None:
     """Make, list and revoke the tokens that let programs use the JSON API."""
 
@@ -111,8 +111,10 @@ def api_token() -> None:
 @common
 @server_option
 @click.argument("name")
-@click.option("--user", "owner", required=True, shell_complete=complete_user, help="The user whose rights it has.")
-@click.option("--days", type=click.FloatRange(0, 36_500, min_open=True), help="How long it is good. [default: until revoked]")
+@click.option("--user", "owner", required=True, shell_complete=complete_user, help="The user whose rights the program gets.")
+@click.option(
+    "--days", type=click.FloatRange(0, 36_500, min_open=True), help="How many days it is valid. [default: until revoked]"
+)
 @json_option
 def make_token(
     data: Path,
@@ -124,7 +126,7 @@ def make_token(
     days: float | None,
     as_json: bool,
 ) -> None:
-    """Print a token for the program NAME. The server keeps only its digest, so it is shown this once."""
+    """Print a token for the program NAME. The server keeps only its digest, so it is shown only now."""
     secret = f"brender_{secrets.token_urlsafe(32)}"
     digest = hashlib.sha256(secret.encode()).hexdigest()
     with client(server, data) as connection:
@@ -139,7 +141,7 @@ def make_token(
 @api_token.command("list", cls=Configured, section="api-token")
 @common
 @server_option
-@click.option("--user", "owner", default="", shell_complete=complete_user, help="Only those of this user.")
+@click.option("--user", "owner", default="", shell_complete=complete_user, help="Only tokens of this user.")
 @json_option
 def list_api_tokens(data: Path, config: Path | None, verbose: bool, server: str | None, owner: str, as_json: bool) -> None:
     """List the tokens of programs that were not revoked."""
@@ -161,7 +163,7 @@ def list_api_tokens(data: Path, config: Path | None, verbose: bool, server: str 
 @server_option
 @click.argument("id")
 def revoke_api_token(data: Path, config: Path | None, verbose: bool, server: str | None, id: str) -> None:
-    """Let the token ID be good no longer."""
+    """Revoke the token ID."""
     with client(server, data) as connection:
         done = connection.manage("revoke-api-token", id=id, by=me())
     say(f"The token {done['id']} is revoked")

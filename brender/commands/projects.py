@@ -25,7 +25,7 @@ _Part = Literal["frames", "record"]
 
 @click.group()
 def project() -> None:
-    """List projects, and say what they keep."""
+    """List projects, and set how long they keep jobs."""
 
 
 @project.command("list", cls=Configured, section="project")
@@ -63,12 +63,18 @@ def list_projects(data: Path, config: Path | None, verbose: bool, server: str | 
 @common
 @server_option
 @click.argument("name", shell_complete=complete_project)
-@click.option("--root", help="The folder of its files, as the server has it; it may begin with a path variable.")
+@click.option("--root", help="The folder of its files, as the server sees it; it may begin with a path variable.")
 @click.option(
-    "--keep-days", type=click.FloatRange(0, 1e5), help="Delete a job so long after its end, with the frames that the farm keeps."
+    "--keep-days",
+    type=click.FloatRange(0, 1e5),
+    help="Delete a job so many days after its end, with its frames in the server's data folder.",
 )
-@click.option("--keep-gb", type=click.FloatRange(0, 1e7), help="Delete the oldest jobs when the farm keeps more of their frames.")
-@click.option("--pool", help='The pool that its jobs belong to from now on; "": none, file: what the settings file says.')
+@click.option(
+    "--keep-gb",
+    type=click.FloatRange(0, 1e7),
+    help="Delete the oldest jobs when their frames in the server's data folder take more than this.",
+)
+@click.option("--pool", help='The pool of its new jobs; "": none; file: what the settings file says.')
 def set_project(
     data: Path,
     config: Path | None,
@@ -80,7 +86,7 @@ def set_project(
     keep_gb: float | None,
     pool: str | None,
 ) -> None:
-    """Make the project NAME, or change it. 0 days or GB: any. Frames in a folder that --output named are never deleted by age."""
+    """Make the project NAME, or change it. 0 days or GB: no limit. Frames in folders of `--output` are never deleted this way."""
     given: dict[str, Any] = {"root": root, "keep_days": keep_days}
     given["keep_bytes"] = None if keep_gb is None else int(keep_gb * _GB)
     with client(server, data) as connection:
@@ -95,9 +101,9 @@ def set_project(
     say(f"The project {name} keeps {_kept(row)}")
 
 
-@click.group(short_help="Path variables: where platforms and sites have a folder.")
+@click.group(short_help="Say where each system has a shared folder.")
 def path() -> None:
-    """Path variables: where each platform, and each site, has a folder that machines share."""
+    """Say where each platform, and each site, has a shared folder (path variables)."""
 
 
 @path.command("list", cls=Configured, section="path")
@@ -125,7 +131,7 @@ def list_paths(data: Path, config: Path | None, verbose: bool, server: str | Non
 @click.option("--linux", metavar="FOLDER", help="Where Linux machines have it.")
 @click.option("--windows", metavar="FOLDER", help="Where Windows machines have it.")
 @click.option("--macos", metavar="FOLDER", help="Where macOS machines have it.")
-@click.option("--site", default="", help="For machines of this site only; what others have stays.")
+@click.option("--site", default="", help="Only for machines of this site; other sites keep theirs.")
 def set_path(
     data: Path,
     config: Path | None,
@@ -137,8 +143,8 @@ def set_path(
     macos: str | None,
     site: str,
 ) -> None:
-    """Say where the folder is that {NAME} stands for. Jobs whose files lie there keep it with the variable, and every machine
-    reads its own place."""
+    """Say which folder {NAME} stands for. Jobs with files in that folder keep {NAME} in their paths, and each machine replaces it
+    by its own folder."""
     given = dict(zip(PLATFORMS, (linux, windows, macos), strict=True))
     if not any(given.values()):
         raise BadInput("Name the folder for at least one platform: --linux, --windows, --macos")
@@ -153,8 +159,8 @@ def set_path(
 @common
 @server_option
 @click.argument("name")
-@click.option("--platform", type=click.Choice(PLATFORMS), help="Of this platform only.")
-@click.option("--site", help="Of this site only.")
+@click.option("--platform", type=click.Choice(PLATFORMS), help="Only for this platform.")
+@click.option("--site", help="Only for this site.")
 def unset_path(
     data: Path, config: Path | None, verbose: bool, server: str | None, name: str, platform: str | None, site: str | None
 ) -> None:
@@ -179,12 +185,12 @@ def check_project(connection: Asking, project: str, is_new: bool) -> None:
         raise BadInput(f"Nothing was submitted. `--project {found}` names the one that is there")
 
 
-@click.command(cls=Configured, section="delete", short_help="Delete jobs that have ended, or what they leave.")
+@click.command(cls=Configured, section="delete", short_help="Delete jobs that have ended, or only their frames.")
 @common
 @server_option
 @click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=complete_job)
-@click.option("--frames", "what", flag_value="frames", help="Only the frames that it rendered; its record stays.")
-@click.option("--record", "what", flag_value="record", help="Only its record and logs; its frames stay.")
+@click.option("--frames", "what", flag_value="frames", help="Only the frames that the job rendered; its record stays.")
+@click.option("--record", "what", flag_value="record", help="Only the job's record and logs; its frames stay.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(
     data: Path,
@@ -195,8 +201,8 @@ def delete(
     what: Literal["frames", "record"] | None,
     yes: bool,
 ) -> None:
-    """Delete jobs that have ended, whole: the frames that they rendered, their logs and records. Frames that a job found there
-    and kept, those that were changed since, and what others have put into its output folder stay."""
+    """Delete jobs that have ended: the frames that they rendered, their logs and records. Other files in the output folder stay:
+    frames that the job found there and kept, frames that were changed since, and everything else."""
     chosen = what or "both"
     words = {"frames": "the frames that it rendered", "record": "the record and logs"}.get(
         chosen, "the logs, the record and the frames that it rendered"

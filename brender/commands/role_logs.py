@@ -29,7 +29,7 @@ def log_options(function: F) -> F:
         default="text",
         show_default=True,
         envvar="BRENDER_LOG_FORMAT",
-        help="How the role's own log looks: a line for people, or one JSON object a line.",
+        help="The format of the role's log: lines for people, or one JSON object a line.",
     )(function)
 
 

@@ -44,7 +44,7 @@ from brender.system.service_manager import ServiceManager
 log = logging.getLogger("brender.manager")
 
 _port_base = click.option(
-    "--port-base", type=click.IntRange(0, 65535), help="The first port; the others lie beside it. 0: any free ports."
+    "--port-base", type=click.IntRange(0, 65535), help="The role's first port; its other ports are next to it. 0: any free ports."
 )
 
 
@@ -52,25 +52,31 @@ _link_files = click.option(
     "--link-files/--no-link-files",
     default=True,
     show_default=True,
-    help="Let roles on this machine take files by links, instead of copies.",
+    help="Let roles on this machine link files instead of copying them.",
 )
 
 
-@click.command("server", cls=Configured, section="server", short_help="Run a server, which decides who renders what.")
+@click.command("server", cls=Configured, section="server", short_help="Run a server, which decides which worker renders what.")
 @common
 @log_options
 @metrics_option("server")
-@click.option("--listen", envvar="BRENDER_SERVER_LISTEN", default="127.0.0.1", show_default=True, help="HOST or HOST:PORT.")
+@click.option(
+    "--listen",
+    envvar="BRENDER_SERVER_LISTEN",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen at: HOST or HOST:PORT.",
+)
 @_port_base
 @click.option(
-    "--database", envvar="BRENDER_DATABASE", help="A database file or postgresql:// URL, instead of the data folder's own."
+    "--database", envvar="BRENDER_DATABASE", help="A database file or postgresql:// URL, instead of farm.db in the data folder."
 )
 @click.option(
     "--lease",
     type=click.FloatRange(1, 3600),
     default=30.0,
     show_default=True,
-    help="Seconds of silence after which a node is lost.",
+    help="A worker or manager that is silent for so many seconds is lost.",
 )
 @click.option(
     "--largest-file",
@@ -78,7 +84,7 @@ _link_files = click.option(
     default=100.0,
     show_default=True,
     metavar="GB",
-    help="The largest file that a client may send; 0: any.",
+    help="The largest file that a client may send; 0: any size.",
 )
 @click.option(
     "--keep-free",
@@ -86,7 +92,7 @@ _link_files = click.option(
     default=1.0,
     show_default=True,
     metavar="GB",
-    help="How much of its disk the files that clients send leave free. Frames and logs leave half of that.",
+    help="How much disk to leave free when clients send files. For frames and logs it is half of that.",
 )
 @click.option(
     "--keep-blobs",
@@ -94,7 +100,7 @@ _link_files = click.option(
     default=30.0,
     show_default=True,
     metavar="DAYS",
-    help="How long after a job's end the files that were sent for it are kept.",
+    help="How long to keep the files that were sent for a job, after its end.",
 )
 @click.option(
     "--keep-activity",
@@ -102,14 +108,14 @@ _link_files = click.option(
     default=365.0,
     show_default=True,
     metavar="DAYS",
-    help="How long the activity log is kept.",
+    help="How long to keep the activity log.",
 )
 @click.option(
     "--night",
     default=NIGHT,
     show_default=True,
     metavar="HOURS",
-    help='When jobs run that are for the night, such as "20:00-07:00, sat-sun 00:00-24:00".',
+    help='The hours in which jobs with --night run, such as "20:00-07:00, sat-sun 00:00-24:00".',
 )
 @click.option(
     "--backup-every",
@@ -117,14 +123,14 @@ _link_files = click.option(
     default=24.0,
     show_default=True,
     metavar="HOURS",
-    help="How often the server backs its record up; 0: never.",
+    help="How often to back up the record; 0: never.",
 )
 @click.option(
     "--backups",
     type=NamedPath(file_okay=False),
     envvar="BRENDER_BACKUPS",
     show_default="backups in the data folder",
-    help="The folder for them: best on another disk.",
+    help="The folder for backups; best on another disk.",
 )
 @click.option(
     "--keep-backups",
@@ -132,7 +138,7 @@ _link_files = click.option(
     default=7,
     show_default=True,
     metavar="NUMBER",
-    help="How many of them are kept, the newest ones.",
+    help="How many backups to keep; the newest stay.",
 )
 @click.option(
     "--sign-in-days",
@@ -140,14 +146,14 @@ _link_files = click.option(
     default=Policy.sign_in_days,
     show_default=True,
     metavar="DAYS",
-    help="How long a program that was signed in by a code, such as Blender, stays so without being used; 0: for ever.",
+    help="How long the token of a program that signed in by a code, such as Blender, is valid after its last use; 0: forever.",
 )
 @click.option(
     "--hook-program",
     "hook_programs",
     multiple=True,
     type=NamedPath(dir_okay=False),
-    help="A program that hooks may run on this machine, by its whole path; may be given several times. [default: none]",
+    help="A program that hooks may run on this machine, with its absolute path. May be given several times. [default: none]",
 )
 @click.option(
     "--drain-after",
@@ -155,36 +161,36 @@ _link_files = click.option(
     default=Policy.drain_after,
     show_default=True,
     metavar="NUMBER",
-    help="How many tasks may fail in a row at one worker, and be completed by others, before it is drained; 0: any number.",
+    help="Drain a worker after so many failed tasks in a row that other workers completed; 0: never.",
 )
 @click.option(
     "--power-sleep",
     default="",
     metavar="COMMAND",
-    help="What puts a machine to sleep that is idle, such as 'ssh {host} sudo systemctl suspend'. {name}, {host} and {mac} are "
-    "its worker's. [default: machines do not sleep]",
+    help="The command that puts an idle machine to sleep, such as 'ssh {host} sudo systemctl suspend'. {name}, {host} and {mac} "
+    "come from its worker. [default: machines do not sleep]",
 )
 @click.option(
     "--power-wake",
     default="",
     metavar="COMMAND",
-    help="What wakes a machine for work that waits, such as 'wakeonlan {mac}'. [default: nothing does]",
+    help="The command that wakes a machine when work waits for it, such as 'wakeonlan {mac}'. [default: none]",
 )
 @click.option(
     "--power-after",
     default="20m",
     show_default=True,
     metavar="TIME",
-    help="How long a machine is idle before it is put to sleep.",
+    help="Put a machine to sleep after it was idle for so long.",
 )
 @click.option(
-    "--power-within", default="5m", show_default=True, metavar="TIME", help="Within which a machine is back that is woken."
+    "--power-within", default="5m", show_default=True, metavar="TIME", help="How soon a machine has to be back after it is woken."
 )
 @click.option(
     "--power-workers",
     multiple=True,
     metavar="NAME|TAG",
-    help="The workers whose machines sleep; may be given several times. [default: all, but for the server's own machine]",
+    help="The workers whose machines sleep. May be given several times. [default: all except the server's machine]",
 )
 @click.option(
     "--failure-pattern",
@@ -192,8 +198,8 @@ _link_files = click.option(
     multiple=True,
     type=read_pattern,
     metavar="WHAT: PATTERN",
-    help="What a line in a program's output means, such as 'later, licence: No seat left'; may be given several times. "
-    "[default: brender's own patterns alone]",
+    help="What a line in a program's output means, such as 'later, licence: No seat left'. May be given several times. "
+    "[default: only brender's own patterns]",
 )
 @_link_files
 @site_option
@@ -233,7 +239,7 @@ def server(
     only_workers: int,
     lifeline: bool,
 ) -> None:
-    """Run a server: it owns the database and decides who renders what."""
+    """Run a server: it keeps the record of all jobs, and decides which worker renders what."""
     from brender.roles.server.backups import BackupPlan
     from brender.roles.server.database_wait import once_database_answers
     from brender.roles.server.loop import Server
@@ -294,22 +300,28 @@ def server(
         role.run()
 
 
-@click.command("manager", cls=Configured, section="manager", short_help="Run a manager, between the server and its workers.")
+@click.command("manager", cls=Configured, section="manager", short_help="Run a manager, which connects workers to the server.")
 @common
 @log_options
 @metrics_option("manager")
-@click.option("--listen", envvar="BRENDER_MANAGER_LISTEN", default="127.0.0.1", show_default=True, help="HOST or HOST:PORT.")
+@click.option(
+    "--listen",
+    envvar="BRENDER_MANAGER_LISTEN",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen at: HOST or HOST:PORT.",
+)
 @_port_base
 @server_option
 @click.option(
-    "--name", envvar="BRENDER_MANAGER_NAME", default=host_name, show_default="this host's name", help="What it is called."
+    "--name", envvar="BRENDER_MANAGER_NAME", default=host_name, show_default="this host's name", help="The manager's name."
 )
 @click.option(
     "--lease",
     type=click.FloatRange(1, 3600),
     default=30.0,
     show_default=True,
-    help="Seconds of silence after which a worker is lost.",
+    help="A worker that is silent for so many seconds is lost.",
 )
 @_link_files
 @cache_option
@@ -333,8 +345,8 @@ def manager(
     new_key: bool,
     lifeline: bool,
 ) -> None:
-    """Run a manager: it stands between the server and the workers of one site. Ctrl-C or SIGTERM lets its workers finish first;
-    a second one does not."""
+    """Run a manager: it connects the workers of one site to the server. Ctrl-C or SIGTERM lets its workers finish their tasks
+    first; a second one ends it at once."""
     from brender.roles.manager.loop import Manager
 
     begin_logging(verbose, log_format, "manager", name)
@@ -364,7 +376,13 @@ def manager(
 @common
 @log_options
 @metrics_option("dashboard")
-@click.option("--listen", envvar="BRENDER_DASHBOARD_LISTEN", default="127.0.0.1", show_default=True, help="HOST or HOST:PORT.")
+@click.option(
+    "--listen",
+    envvar="BRENDER_DASHBOARD_LISTEN",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen at: HOST or HOST:PORT.",
+)
 @_port_base
 @server_option
 @click.option("--database", envvar="BRENDER_DATABASE", help="The server's database, if it is not in the data folder.")
@@ -372,24 +390,26 @@ def manager(
     "--login-header",
     default="",
     metavar="HEADER",
-    help="Believe a reverse proxy that says by this header who somebody is, such as X-Remote-User.",
+    help="Take the user's name from this header of a reverse proxy that signs people in, such as X-Remote-User.",
 )
 @click.option(
     "--proxy",
     multiple=True,
     metavar="ADDRESS",
-    help="A reverse proxy, or a network of them (10.0.0.0/8), that is believed: by X-Forwarded-For which address somebody comes "
-    "from, and by --login-header who they are. May be given several times. [default: none; with --login-header: 127.0.0.1]",
+    help="The address of a reverse proxy, or a network of them (10.0.0.0/8), whose X-Forwarded-For and --login-header are "
+    "believed. May be given several times. [default: none; with --login-header: 127.0.0.1]",
 )
-@click.option("--https", is_flag=True, help="It is reached by HTTPS, through a proxy: cookies go no other way.")
-@click.option("--public-url", default="", metavar="URL", help="What others reach it by, for links in notifications.")
+@click.option("--https", is_flag=True, help="People reach the page by HTTPS, through a proxy: send cookies by HTTPS only.")
+@click.option(
+    "--public-url", default="", metavar="URL", help="The page's address for other machines, for links in notifications."
+)
 @click.option(
     "--upload-quota",
     type=click.FloatRange(0, 1e6),
     default=100.0,
     show_default=True,
     metavar="GB",
-    help="How much of one user's uploads it keeps, each for a day; 0: any.",
+    help="How much of one user's uploads to keep; each is kept for a day. 0: no limit.",
 )
 @click.option(
     "--upload-total",
@@ -397,7 +417,7 @@ def manager(
     default=500.0,
     show_default=True,
     metavar="GB",
-    help="How much of all users' uploads it keeps; 0: any.",
+    help="How much of all users' uploads to keep; 0: no limit.",
 )
 @click.option(
     "--keep-free",
@@ -405,10 +425,10 @@ def manager(
     default=2.0,
     show_default=True,
     metavar="GB",
-    help="How much of the disk uploads leave free.",
+    help="How much disk to leave free when users upload files.",
 )
-@click.option("--smtp", default="", metavar="HOST:PORT", help="The mail server that notifications go through.")
-@click.option("--mail-from", default="", metavar="ADDRESS", help="Who they come from.")
+@click.option("--smtp", default="", metavar="HOST:PORT", help="The mail server that sends notifications.")
+@click.option("--mail-from", default="", metavar="ADDRESS", help="The sender of notifications.")
 @lifeline_option
 def dashboard(
     data: Path,
@@ -431,7 +451,7 @@ def dashboard(
     mail_from: str,
     lifeline: bool,
 ) -> None:
-    """Serve the dashboard, the farm's web page. Where there are no users yet, it prints a link that makes the first admin."""
+    """Serve the dashboard, the farm's web page. If there are no users yet, it prints a link that makes the first admin."""
     from dashboard.farm import Settings
     from dashboard.serve import Dashboard
 

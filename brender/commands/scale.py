@@ -55,7 +55,7 @@ def _time_option(name: str, default: str, help: str) -> Callable[[F], F]:
     return click.option(name, type=Lifetime(), default=default, show_default=True, metavar="TIME", help=help)
 
 
-@click.command(cls=Configured, section="scale", short_help="Keep as many workers as the queue wants.")
+@click.command(cls=Configured, section="scale", short_help="Start and end workers as the queue needs them.")
 @common
 @log_options
 @server_option
@@ -63,48 +63,57 @@ def _time_option(name: str, default: str, help: str) -> Callable[[F], F]:
     "--provider",
     default="local",
     show_default=True,
-    help="What starts workers: local, slurm, kubernetes, or another that is installed.",
+    help="What starts the workers: local, slurm, kubernetes, or another installed provider.",
 )
-@click.option("--fleet", help="What these workers are called, before a mark of their own. [default: the provider]")
+@click.option("--fleet", help="The first part of the workers' names. [default: the provider]")
 @click.option("--least", type=click.IntRange(0, 100_000), default=Limits.least, show_default=True, help="The fewest workers.")
 @click.option("--most", type=click.IntRange(0, 100_000), default=Limits.most, show_default=True, help="The most workers.")
-@_time_option("--within", "30m", "Start workers until what is queued is done in so long.")
-@_time_option("--linger", "5m", "How long a worker stays that has nothing to render.")
-@_time_option("--join-within", "10m", "Give a worker up that runs for so long and does not join.")
-@_time_option("--queue-within", "2h", "Give a worker up that the provider has not begun in so long.")
-@_time_option("--every", "5s", "How often to look.")
-@click.option("--once", is_flag=True, help="Look and act once.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@_time_option("--within", "30m", "Start workers if the queue would take longer than this.")
+@_time_option("--linger", "5m", "End a worker that has had nothing to render for so long.")
+@_time_option("--join-within", "10m", "Give up a worker that runs but has not joined after so long.")
+@_time_option("--queue-within", "2h", "Give up a worker that the provider has not started after so long.")
+@_time_option("--every", "5s", "How often to check the queue.")
+@click.option("--once", is_flag=True, help="Check and act once, then end.")
+@click.option("--dry-run", is_flag=True, help="Say what it would do, and do nothing.")
 @click.option(
     "--worker-option",
     "worker_options",
     multiple=True,
     metavar="WORD",
-    help="An option of the workers, such as --worker-option=--threads=8; several may be given.",
+    help="An option of the workers, such as --worker-option=--threads=8. May be given several times.",
 )
-@click.option("--worker-command", help="What starts a worker where it is to run. [default: brender-worker as it is here]")
+@click.option(
+    "--worker-command",
+    help="The command that starts a worker, on the machine where it runs. [default: brender-worker as it is here]",
+)
 @click.option("--worker-data", default="", help="The workers' data folder, where they run. [default: the provider's choice]")
-@_time_option("--notice", "2m", "How long before a worker is ended it is asked to leave, where its provider ends it.")
+@_time_option("--notice", "2m", "If the provider ends a worker, ask the worker to leave so long before.")
 @click.option(
     "--address",
     "addresses",
     multiple=True,
     metavar="HOST[:PORT]",
-    help="Where the server's enrolment port is reached from the workers' machines. [default: this machine's addresses]",
+    help="The address at which the workers reach the server's enrolment port. [default: this machine's addresses]",
 )
 @click.option(
     "--sbatch-option",
     "sbatch",
     multiple=True,
     metavar="WORD",
-    help="slurm: an option of sbatch, such as --sbatch-option=--partition=gpu; several may be given.",
+    help="slurm: an option of sbatch, such as --sbatch-option=--partition=gpu. May be given several times.",
 )
 @click.option("--image", help="kubernetes: the image that workers run.")
-@click.option("--namespace", help="kubernetes: where they run. [default: default]")
+@click.option("--namespace", help="kubernetes: the namespace of the workers. [default: default]")
 @click.option(
-    "--pod-template", metavar="FILE", help="kubernetes: what else their pods have (YAML): metadata and spec, as of a Pod."
+    "--pod-template", metavar="FILE", help="kubernetes: a YAML file with further metadata and spec for the workers' pods."
 )
-@click.option("--provider-option", "own", multiple=True, metavar="NAME=VALUE", help="An option of another provider.")
+@click.option(
+    "--provider-option",
+    "own",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of another provider. May be given several times.",
+)
 def scale(
     data: Path,
     config: Path | None,
@@ -133,9 +142,9 @@ def scale(
     pod_template: str | None,
     own: tuple[str, ...],
 ) -> None:
-    """Keep as many workers as the queue wants, between --least and --most.
+    """Start and end workers as the queue needs them, between --least and --most.
 
-    They are started by a provider, join by a token of their own, and leave when they have had nothing to render for a while.
+    A provider starts them. They join by a token, and leave when they have had nothing to render for a while.
     Ctrl-C ends this command and no worker: started again, it goes on with those that there are. `brender scale --most 0 --once`
     asks all of them to leave.
     """

@@ -53,17 +53,21 @@ _TARGETS: dict[str, Target] = {
     "windows": Target(windows_task, PureWindowsPath("C:/ProgramData/brender"), _FOR_WINDOWS, _FOR_WINDOWS),
 }
 
-_own = click.option("--user", "of_user", is_flag=True, help="A service of your own account: it runs while you are logged in.")
+_own = click.option("--user", "of_user", is_flag=True, help="A service of your own account, which runs while you are logged in.")
 _run_as = click.option(
-    "--run-as", "account", default="", metavar="ACCOUNT", help="Who runs it. [default: who uses sudo; with --user: you]"
+    "--run-as",
+    "account",
+    default="",
+    metavar="ACCOUNT",
+    help="The account that runs it. [default: the account that uses sudo; with --user: your own]",
 )
-_name = click.option("--name", default="", metavar="NAME", help="What it is called. [default: brender-ROLE]")
+_name = click.option("--name", default="", metavar="NAME", help="The service's name. [default: brender-ROLE]")
 _role = click.argument("role", type=click.Choice(ROLES))
 _words = click.argument("options", nargs=-1, type=click.UNPROCESSED)
 _OF_A_ROLE = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
-@click.group(short_help="Let the operating system start roles, and keep them up.")
+@click.group(short_help="Let the operating system run roles as services.")
 def service() -> None:
     """Let the operating system start a role, now and whenever this machine does.
 
@@ -75,11 +79,11 @@ def service() -> None:
 @_own
 @_run_as
 @_name
-@click.option("--start/--no-start", default=True, show_default=True, help="Start it at once.")
+@click.option("--start/--no-start", default=True, show_default=True, help="Start it now.")
 @_role
 @_words
 def install(of_user: bool, account: str, name: str, start: bool, role: str, options: tuple[str, ...]) -> None:
-    """Make ROLE a service of this machine's systemd, with the OPTIONS of `brender-ROLE`, or change it to them."""
+    """Make ROLE a service of this machine's systemd, with the OPTIONS of `brender-ROLE`. If it is one, change its options."""
     described = _described(role, options, name, _named_account(account, of_user), _TARGETS["systemd"])
     systemctl = _systemctl(of_user)
     if described.account:
@@ -119,7 +123,7 @@ def install(of_user: bool, account: str, name: str, start: bool, role: str, opti
     type=click.Choice(list(_TARGETS)),
     default="systemd",
     show_default=True,
-    help="For what it is written. launchd's and Windows' were never run.",
+    help="The system that it is for. Services for launchd and Windows were never run.",
 )
 @_role
 @_words
@@ -145,7 +149,7 @@ def show(of_user: bool, account: str, name: str, system: str, role: str, options
 @_own
 @click.argument("name")
 def remove(of_user: bool, name: str) -> None:
-    """End the service NAME, and have the system start it no more. Its data folder stays."""
+    """End the service NAME, and remove it. Its data folder stays."""
     systemctl = _systemctl(of_user)
     unit = _unit_of(name, of_user)
     say(f"{unit.stem} ends. What renders is finished first")
@@ -158,7 +162,7 @@ def remove(of_user: bool, name: str) -> None:
 @service.command("list")
 @_own
 def list_services(of_user: bool) -> None:
-    """List brender's services of this machine, and whether each runs."""
+    """List brender's services on this machine, and whether each runs."""
     units = sorted(_units(of_user).glob(f"{_PREFIX}*.service"))
     if not units:
         say("There is none. Make one with `brender service install ROLE`")

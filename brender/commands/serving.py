@@ -25,7 +25,7 @@ def metrics_option(role: str) -> Callable[[F], F]:
         envvar=f"BRENDER_{role.upper()}_METRICS",
         default="",
         metavar="HOST:PORT",
-        help="Show Prometheus this role's metrics there, and /healthz and /readyz. [default: nowhere]",
+        help="Serve this role's metrics for Prometheus at this address, and /healthz and /readyz. [default: off]",
     )
 
 

@@ -34,18 +34,18 @@ class Setting(NamedTuple):
     source: str
 
 
-@click.group(short_help="Show what settings there are and where each comes from.")
+@click.group(short_help="Show settings, and check the settings file.")
 def config() -> None:
-    """Show what settings there are and where each comes from, and check the settings file."""
+    """Show the settings and where each comes from, and check the settings file."""
 
 
-@config.command(short_help="Show the settings that are not as they are by default.")
+@config.command(short_help="Show the settings that differ from their defaults.")
 @_config
-@click.option("--all", "of_all", is_flag=True, help="Show settings too that are as they are by default.")
+@click.option("--all", "of_all", is_flag=True, help="Also show settings that have their defaults.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.argument("table", default="", metavar="[TABLE]")
 def show(config: Path | None, of_all: bool, is_json: bool, table: str) -> None:
-    """Show the settings that are not as they are by default, or all of one TABLE of the file, such as `server`.
+    """Show the settings that differ from their defaults, or all of one TABLE of the file, such as `server`.
 
     What a command's own words say counts more than its environment, and that more than the file.
     """

@@ -32,11 +32,11 @@ class OrFile(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it wit
 @common
 @server_option
 @json_option
-@click.option("--user", help="Whose --weight it is.")
-@click.option("--project", help="The project whose --weight it is.", shell_complete=complete_project)
-@click.option("--weight", type=OrFile(), help="With 2, twice the share of the others; 1 at first.")
+@click.option("--user", help="The user whose --weight to set.")
+@click.option("--project", help="The project whose --weight to set.", shell_complete=complete_project)
+@click.option("--weight", type=OrFile(), help="The weight of the user or project: 2 is twice the share of others. [at first: 1]")
 @click.option(
-    "--half-life", type=OrFile(), metavar="HOURS|file", help="What was used counts half after so long. [default: 1 hour]"
+    "--half-life", type=OrFile(), metavar="HOURS|file", help="After how many hours earlier use counts half. [default: 1 hour]"
 )
 def shares(
     data: Path,
@@ -94,9 +94,13 @@ def shares(
 @common
 @server_option
 @json_option
-@click.option("--user", metavar="NAME=N", help="So many tasks of a user are out at a time; NAME=none: any number.")
-@click.option("--project", metavar="NAME=N", help="The same, of a project.")
-@click.option("--licence", metavar="NAME=N", help="The farm has so many of a licence: `submit --licence NAME` takes one a task.")
+@click.option("--user", metavar="NAME=N", help="Run at most N tasks of this user at a time; NAME=none: any number.")
+@click.option("--project", metavar="NAME=N", help="Run at most N tasks of this project at a time; NAME=none: any number.")
+@click.option(
+    "--licence",
+    metavar="NAME=N",
+    help="The farm has N of this licence. Each task of a job with `submit --licence NAME` takes one.",
+)
 def limits(
     data: Path,
     config: Path | None,
@@ -107,7 +111,7 @@ def limits(
     project: str | None,
     licence: str | None,
 ) -> None:
-    """Show the limits, or set them. What is handed out counts. What is out already goes on where a limit gets smaller.
+    """Show the limits, or set them. Tasks that workers hold count. They go on even if you lower a limit.
 
     A job's own limit is `brender submit --most-workers N`.
     """

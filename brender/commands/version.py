@@ -13,13 +13,13 @@ from brender.model.text import plural
 from brender.store.datafolder import DataFolder
 
 
-@click.command(cls=Configured, section="version", short_help="Print the version of brender; --farm: of each role.")
+@click.command(cls=Configured, section="version", short_help="Print the version of brender, or of each role.")
 @common
 @server_option
 @json_option
-@click.option("--farm", is_flag=True, help="Tell of each role of the running farm.")
+@click.option("--farm", is_flag=True, help="Print the version of each role of the running farm.")
 def version(data: Path, config: Path | None, verbose: bool, server: str | None, as_json: bool, farm: bool) -> None:
-    """Print the version of brender; with --farm that of each role, as when the farm is upgraded machine by machine."""
+    """Print the version of brender; with --farm, that of each role of the running farm."""
     if not farm:
         if as_json:
             print_json({"brender": __version__, "python": platform.python_version()})

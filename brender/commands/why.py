@@ -14,9 +14,7 @@ from brender.model.errors import NotFound
 @click.command(cls=Configured, section="why", short_help="Say why a job waits, or a worker does nothing.")
 @common
 @server_option
-@click.option(
-    "--worker", "of_worker", is_flag=True, help="It is a worker that is asked about. [default: unless a job is called so]"
-)
+@click.option("--worker", "of_worker", is_flag=True, help="The name is that of a worker, even if a job has the same name.")
 @click.argument("name", metavar="JOB|WORKER", shell_complete=complete_job)
 def why(data: Path, config: Path | None, verbose: bool, server: str | None, of_worker: bool, name: str) -> None:
     """Say why a job waits or a worker renders nothing, and what to do about it."""

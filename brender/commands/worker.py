@@ -42,11 +42,11 @@ from brender.system.open_files import allow_many_files
     "--manager",
     envvar="BRENDER_MANAGER",
     show_default="those that the server knows",
-    help="The manager's address; several with commas between: the next is turned to when one is silent. NAME@ before one says "
-    "which manager is meant, where it is not the manager's own address.",
+    help="The manager's address. If you give several, separated by commas, the worker turns to the next when one is silent. "
+    "Write NAME@ before an address if the manager NAME has another address itself.",
 )
 @click.option(
-    "--name", envvar="BRENDER_WORKER_NAME", default=host_name, show_default="this host's name", help="What it is called."
+    "--name", envvar="BRENDER_WORKER_NAME", default=host_name, show_default="this host's name", help="The worker's name."
 )
 @click.option(
     "--blender",
@@ -55,24 +55,24 @@ from brender.system.open_files import allow_many_files
     envvar="BRENDER_BLENDER",
     help="A blender executable, or a Python with bpy. [default: what is found]",
 )
-@click.option("--tag", "tags", multiple=True, help="A tag that tasks may ask for.")
-@click.option("--threads", type=click.IntRange(0, 1024), default=0, show_default=True, help="CPU threads for a render; 0: all.")
+@click.option("--tag", "tags", multiple=True, help="A tag that jobs can require. May be given several times.")
+@click.option("--threads", type=click.IntRange(0, 1024), default=0, show_default=True, help="CPU threads of a render; 0: all.")
 @click.option(
     "--device",
     "devices",
     multiple=True,
-    help="What Cycles renders on: auto (every GPU, else the CPU), cpu, or optix, cuda, hip, oneapi, metal, or one of these such "
-    "as optix:0. [default: auto]",
+    help="What Cycles renders on: auto (every GPU, or the CPU if there is none); cpu; every GPU of one kind (optix, cuda, hip, "
+    "oneapi, metal); or one GPU, such as optix:0. [default: auto]",
 )
 @click.option(
     "--gpu-memory",
     type=Size(),
-    help="What each GPU that it renders on has, for jobs that reserve some. [default: what nvidia-smi says]",
+    help="The memory of each GPU, for jobs that reserve GPU memory. [default: what nvidia-smi says]",
 )
 @click.option(
     "--slots",
     metavar="N|auto",
-    help="Run so many workers, which share the CPU's threads; auto: one for each GPU. [default: this one]",
+    help="Run so many workers, which share the CPU's threads; auto: one for each GPU. [default: one worker]",
 )
 @click.option(
     "--keep-warm",
@@ -80,7 +80,7 @@ from brender.system.open_files import allow_many_files
     default=Warmth.seconds,
     show_default=True,
     metavar="SECONDS",
-    help="Keep Blender with its scene for so long when nothing renders; 0: close it after each task.",
+    help="Keep Blender open with its scene for so long when nothing renders; 0: close it after each task.",
 )
 @click.option(
     "--warm-frames",
@@ -95,62 +95,64 @@ from brender.system.open_files import allow_many_files
     metavar="MB",
     default=LEAST // 2**20,
     show_default=True,
-    help="Take no task while a disk that it writes to has less free than this.",
+    help="Take no task while a disk that the worker writes to has less free space than this.",
 )
-@click.option("--job-type", "types", multiple=True, help="Take jobs of this type only; several may be named. [default: all]")
+@click.option(
+    "--job-type", "types", multiple=True, help="Take only jobs of this type. May be given several times. [default: all]"
+)
 @click.option(
     "--allow-program",
     "programs",
     multiple=True,
     metavar="PATTERN",
-    help="Let command jobs run this program: a name on this machine's PATH, or a whole path; * for any. [default: none]",
+    help="Let jobs run this program: a name on this machine's PATH, or an absolute path; * for any. [default: none]",
 )
 @click.option(
     "--yield-to-owner",
     is_flag=True,
-    help="Step back while somebody works at this machine, by its input or the load of other programs; what runs is given back.",
+    help="Pause while somebody works at this machine, by its input or the load of other programs; others render its tasks.",
 )
 @click.option(
     "--yield-minutes",
     type=click.FloatRange(0, 1e4, min_open=True),
     default=10.0,
     show_default=True,
-    help="How long after that it goes on.",
+    help="Go on so many minutes after the last sign of somebody.",
 )
 @click.option(
     "--accept-trusted",
     is_flag=True,
-    help="Run the scripts in the .blend files of jobs that were submitted as trusted, and the add-ons of jobs.",
+    help="Run scripts in the .blend of jobs that were submitted with --trusted, and add-ons of jobs.",
 )
 @site_option
-@click.option("--pool", default="", help="The pool that it belongs to: it prefers that one's jobs, and helps others meanwhile.")
+@click.option("--pool", default="", help="The worker's pool: it renders jobs of this pool first, and others when that has none.")
 @click.option(
     "--sandbox",
     type=click.Choice(["auto", "bubblewrap", "none"]),
     default="none",
     show_default=True,
-    help="Keep renders in bubblewrap's sandbox, without network and with the job's folders only; auto: where there is one.",
+    help="Render in a sandbox, without network and with the allowed folders only; auto: if there is bubblewrap.",
 )
 @click.option(
     "--allow-folder",
     "roots",
     multiple=True,
     type=NamedPath(),
-    help="A folder that jobs' files and outputs lie below; several may be named. A sandbox needs one. [default: any]",
+    help="Use only files and outputs of jobs below this folder. May be given several times. A sandbox needs one. [default: any]",
 )
 @click.option(
     "--sandbox-read",
     "readable",
     multiple=True,
     type=NamedPath(),
-    help="A folder that renders may read in the sandbox, beside those of --allow-folder, such as a library's.",
+    help="Let renders in the sandbox also read this folder, such as a library's. May be given several times.",
 )
 @click.option(
     "--limit-memory",
     type=click.IntRange(0),
     default=0,
     metavar="MB",
-    help="End an attempt that holds more memory. [default: any]",
+    help="End an attempt that uses more memory than this. [default: no limit]",
 )
 @cache_option
 @join_option
@@ -189,7 +191,8 @@ def worker(
     new_key: bool,
     lifeline: bool,
 ) -> None:
-    """Run a worker: it renders, one task at a time. Ctrl-C or SIGTERM lets it finish its task first; a second one does not."""
+    """Run a worker: it renders one task at a time. Ctrl-C or SIGTERM lets it finish its task first; a second one ends it at
+    once."""
     from brender.engines.blender import BlenderEngine
     from brender.engines.blenders import search_blenders
     from brender.engines.command import CommandEngine
