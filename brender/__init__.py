@@ -7,10 +7,10 @@ if TYPE_CHECKING:
     from brender.api.connection import Change as Change
     from brender.api.farm import Farm as Farm
     from brender.api.farm import Job as Job
-    from brender.api.farm import Worker as Worker
     from brender.api.in_asyncio import AsyncFarm as AsyncFarm
     from brender.api.in_asyncio import AsyncJob as AsyncJob
     from brender.api.in_asyncio import AsyncWorker as AsyncWorker
+    from brender.api.worker import Worker as Worker
     from brender.model.errors import BadInput as BadInput
     from brender.model.errors import BrenderError as BrenderError
     from brender.model.errors import Conflict as Conflict
@@ -25,7 +25,8 @@ __version__ = "3.0.0.dev1"
 #: Where each public name is: imported when it is asked for, since every command imports this package and few need them.
 _PUBLIC = {
     "Change": "brender.api.connection",
-    **dict.fromkeys(("Farm", "Job", "Worker"), "brender.api.farm"),
+    **dict.fromkeys(("Farm", "Job"), "brender.api.farm"),
+    "Worker": "brender.api.worker",
     **dict.fromkeys(("AsyncFarm", "AsyncJob", "AsyncWorker"), "brender.api.in_asyncio"),
     **dict.fromkeys(
         ("BadInput", "BrenderError", "Conflict", "Forbidden", "NotFound", "Paused", "RenderFailed", "Unreachable"),

@@ -166,6 +166,15 @@ def test_a_job_and_a_worker_are_changed(farm: Farm) -> None:
     finally:
         worker.enable()
     assert "disabled" not in worker.why()
+    said = worker.describe(tags=["night"], note="by the window", sleeps="sun 03:00-04:00").describe(add_tags=["day"]).record
+    assert (said["extra_tags"], said["note"], said["schedule"]) == (["day", "night"], "by the window", "sun 03:00-04:00")
+    worker.describe(tags=[], note="", sleeps="", give_back=0)
+    with pytest.raises(BadInput, match="not both"):
+        worker.describe(tags=[], add_tags=["day"])
+    with pytest.raises(Conflict):
+        worker.forget()
+    with pytest.raises(Conflict, match="does not sleep"):
+        worker.wake()
 
 
 @pytest.mark.thorough

@@ -16,11 +16,12 @@ from brender.api.connection import Again, Bytes, Change, Connection, Notify, ask
 from brender.api.fetching import Fetching, fetch_frames, frames_of
 from brender.api.http import Http
 from brender.api.jobspec import folder_here
+from brender.api.known import Known
 from brender.api.options import Options
 from brender.api.place import Place
-from brender.api.standing import JUST_JOINED, check_ended_well, one_node, standing, waits_for_its_turn, worker_standing
-from brender.api.waiting import Patience, check_none_gone, gone_files, log_of_failure, sees_folder, to_requeue
-from brender.model.answers import WHY_WORKER
+from brender.api.standing import check_ended_well, one_node, standing, waits_for_its_turn
+from brender.api.waiting import check_none_gone, gone_files, log_of_failure, sees_folder, to_requeue
+from brender.api.worker import NodeVerb, Worker
 from brender.model.beginning import After, Beginning, parse_start
 from brender.model.edit import Edit, read_edit
 from brender.model.errors import BadInput, NotFound, Unreachable
@@ -106,6 +107,11 @@ class Farm:
         """Return the worker with this name, or beginning of an id. Raises `NotFound` or `BadInput`."""
         return Worker(self._connection, one_node(self._connection, "worker", named))
 
+    def tell(self, named: str, verb: NodeVerb) -> dict[str, Any]:
+        """Let the worker or manager with this name, or beginning of an id, do what the command *verb* says, such as ``drain``.
+        Return its ``id``, ``kind`` and ``name``, and what is ``wanted`` of it now. Raises `BrenderError`."""
+        return self._connection.act(verb, named)
+
     def accounts(
         self, by: str = "user", *, since: str = "", until: str = "", user: str = "", project: str = "", worker: str = ""
     ) -> dict[str, Any]:
@@ -121,32 +127,7 @@ class Farm:
         return Job(self._connection, self._connection.ask("job", id=id))
 
 
-class _Known:
-    """A job or worker, as it was when it was looked at last. ``record`` has all that is known of it."""
-
-    def __init__(self, connection: Connection, record: dict[str, Any]) -> None:
-        self._connection = connection
-        self.record = record
-        self._patience = Patience(connection.refusal_is_final)
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        return str(self.record["id"])
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return str(self.record["name"])
-
-    @property
-    def status(self) -> str:
-        """How it stands, in a word: of a job ``queued``, ``active``, ``paused``, ``completed``, ``failed`` or ``canceled``, of a
-        worker ``idle``, ``busy``, ``offline`` and so on."""
-        return str(self.record["status"])
-
-
-class Job(_Known):
+class Job(Known):
     """A job of a `Farm`, as it was when it was looked at last (`refresh`, and all that changes it). ``record`` has all that is
     known of it, as `brender job --json` prints it."""
 
@@ -363,36 +344,3 @@ def _beginning(after: Sequence[str], after_frames: Sequence[str], start_at: str,
     """Return when a job begins that is to begin so. Raises `BadInput`."""
     jobs = (*map(After, after), *(After(each, by_frame=True) for each in after_frames))
     return Beginning(after=jobs, start_at=parse_start(start_at, datetime.now()) if start_at else 0.0, night=night)
-
-
-class Worker(_Known):
-    """A worker of a `Farm`, as it was when it was looked at last. ``record`` has all that is known of it."""
-
-    def __repr__(self) -> str:
-        return f"<Worker {self.name!r}, {self.status}>"
-
-    def refresh(self) -> "Worker":
-        """Look at it again; returns it. Raises `NotFound` where the farm has forgotten it."""
-        self.record = one_node(self._connection, "worker", self.id)
-        return self
-
-    def drain(self) -> "Worker":
-        """Give it nothing more; what it renders is finished."""
-        return self._act("drain")
-
-    def disable(self) -> "Worker":
-        """Give it nothing more, and take back what it renders."""
-        return self._act("disable")
-
-    def enable(self) -> "Worker":
-        """Give it work again."""
-        return self._act("enable")
-
-    def why(self) -> str:
-        """Return in a sentence how it stands, or why it renders nothing."""
-        told = worker_standing(self.refresh().record) or self._connection.ask(WHY_WORKER, id=self.id)
-        return str(told or JUST_JOINED.format(name=self.name))
-
-    def _act(self, action: str) -> "Worker":
-        self._connection.act(action, self.id)
-        return self.refresh()

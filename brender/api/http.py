@@ -37,7 +37,9 @@ _UNAUTHORIZED = 401
 _UNKNOWN = "unknown field"
 #: Where add-ons lie in an upload.
 _ADDONS = "_addons"
-_OF_NODES = frozenset(("drain", "enable", "disable", "restart"))
+_OF_NODES = frozenset(
+    ("drain", "enable", "disable", "restart", "sleep", "wake", "forget", "tags", "note", "schedule", "give-back")
+)
 #: What it calls the first row and the number of rows of a page.
 _PAGED = {"offset": "start", "limit": "length"}
 #: Where each question is answered, below the API's address; what is left of its arguments stands after the ``?``.

@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
 from brender.api.archiving import Archived
 from brender.api.connection import Bytes, Change, Notify, silent, unseen
-from brender.api.farm import Farm, Job, JobProgress, Worker
+from brender.api.farm import Farm, Job, JobProgress
 from brender.api.options import Options
+from brender.api.worker import Worker
 
 
 class AsyncFarm:
@@ -209,12 +210,44 @@ class AsyncWorker:
         return repr(self.now)
 
     async def drain(self) -> "AsyncWorker":
-        """Give it nothing more; what it renders is finished."""
+        """Let it finish what it renders, and leave."""
         await asyncio.to_thread(self.now.drain)
         return self
 
+    async def restart(self) -> "AsyncWorker":
+        """Let it finish what it renders, and start again."""
+        await asyncio.to_thread(self.now.restart)
+        return self
+
+    async def sleep(self) -> "AsyncWorker":
+        """Put its machine to sleep, as `Worker.sleep` does."""
+        await asyncio.to_thread(self.now.sleep)
+        return self
+
+    async def wake(self) -> "AsyncWorker":
+        """Wake its machine, as `Worker.wake` does."""
+        await asyncio.to_thread(self.now.wake)
+        return self
+
+    async def forget(self) -> None:
+        """Take it off the lists, as `Worker.forget` does."""
+        await asyncio.to_thread(self.now.forget)
+
+    async def describe(
+        self,
+        *,
+        tags: Iterable[str] | None = None,
+        add_tags: Iterable[str] = (),
+        note: str | None = None,
+        sleeps: str | None = None,
+        give_back: float | None = None,
+    ) -> "AsyncWorker":
+        """Set what people say of it, as `Worker.describe` does."""
+        await asyncio.to_thread(self.now.describe, tags=tags, add_tags=add_tags, note=note, sleeps=sleeps, give_back=give_back)
+        return self
+
     async def disable(self) -> "AsyncWorker":
-        """Give it nothing more, and take back what it renders."""
+        """Give it nothing new; what it renders is finished."""
         await asyncio.to_thread(self.now.disable)
         return self
 

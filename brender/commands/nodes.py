@@ -8,9 +8,10 @@ import click
 from brender.api.connection import asked
 from brender.api.place import user
 from brender.api.standing import one_node, worker_status
+from brender.api.worker import NodeVerb
 from brender.commands.completion import complete_job, complete_node, complete_worker
 from brender.commands.config import Configured
-from brender.commands.options import client, common, json_option, server_option
+from brender.commands.options import client, common, farm, json_option, server_option
 from brender.commands.output import print_facts, print_json, print_table, say, say_cut, when
 from brender.commands.paging import all_option, counted_in_all, tell_end
 from brender.model.devices import CPU, GPU_KINDS
@@ -228,7 +229,7 @@ def manager(data: Path, config: Path | None, verbose: bool, server: str | None, 
     )
 
 
-def _action(name: str, help: str, said: str) -> click.Command:
+def _action(name: NodeVerb, help: str, said: str) -> click.Command:
     """Return a command that says what people want of workers or managers."""
 
     @click.command(name, cls=Configured, section=name, help=help)
@@ -236,9 +237,9 @@ def _action(name: str, help: str, said: str) -> click.Command:
     @server_option
     @click.argument("nodes", metavar="NAME...", nargs=-1, required=True, shell_complete=complete_node)
     def act(data: Path, config: Path | None, verbose: bool, server: str | None, nodes: tuple[str, ...]) -> None:
-        with client(server, data) as connection:
+        with farm(server, data) as its:
             for node in nodes:
-                answer: dict[str, Any] = connection.act(name, node, user=user())
+                answer = its.tell(node, name)
                 stays = ", and stays disabled then" if answer["wanted"] == Wanted.FORGOTTEN_DISABLED else ""
                 say(f"The {answer['kind']} {answer['name']} {said}{stays}")
 
@@ -292,19 +293,23 @@ def describe(
     """Give workers tags, a note, or hours in which they sleep (by the server's clock)."""
     if tags is not None and add_tags is not None:
         raise BadInput("Give --tags, which replaces the tags of before, or --add-tags, not both")
-    said = {"tags": tags if add_tags is None else add_tags, "note": note, "schedule": sleeps}
-    said["give-back"] = None if give_back is None else f"{give_back:g}"
-    if all(value is None for value in said.values()):
+    if all(value is None for value in (tags, add_tags, note, give_back, sleeps)):
         raise BadInput("Say what is to change: --tags, --add-tags, --note, --sleeps or --give-back")
-    with client(server, data) as connection:
+    with farm(server, data) as its:
         for worker in workers:
-            if add_tags is not None:
-                before = one_node(connection, "worker", worker)["extra_tags"]
-                said["tags"] = ",".join(sorted({*before, *filter(None, map(str.strip, add_tags.split(",")))}))
-            for action, value in said.items():
-                if value is not None:
-                    connection.act(action, worker, value=value, user=user())
+            its.worker(worker).describe(
+                tags=None if tags is None else _words(tags),
+                add_tags=_words(add_tags or ""),
+                note=note,
+                sleeps=sleeps,
+                give_back=give_back,
+            )
             say(f"{worker} is described so now")
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of *text*, which have commas between them."""
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 @click.command(cls=Configured, section="log-level", short_help="Set how much a running role logs.")
