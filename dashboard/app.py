@@ -23,6 +23,7 @@ from brender import __version__
 from brender.bus.address import ServerAddresses, is_loopback
 from brender.bus.keys import KeyPair
 from brender.model.errors import BrenderError
+from brender.model.job import MISSING_FILE
 from brender.model.symptoms import SYMPTOMS
 from brender.store.datafolder import DataFolder
 from brender.store.reader import Reader
@@ -104,7 +105,8 @@ def create_app(
     app.register_blueprint(pictures.blueprint, url_prefix=PREFIX, name="v1-pictures")
     for each in (jobs, edits, nodes, people_api, files_api, submitting, farm_api, device_sign_in):
         app.register_blueprint(each.blueprint, url_prefix=PREFIX)
-    app.jinja_env.globals.update(version=__version__, symptoms=SYMPTOMS if manual.has_manual() else {})
+    words = {"version": __version__, "missing_file": MISSING_FILE}
+    app.jinja_env.globals.update(words, symptoms=SYMPTOMS if manual.has_manual() else {})
     app.jinja_env.finalize = _readable
     _keep_static_files(app)
     _guard(app, csrf, chosen)

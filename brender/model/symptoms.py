@@ -6,9 +6,11 @@ other. The patterns are read by the pages' script too, so they use only what Pyt
 
 import re
 
+from brender.model.job import MISSING_AT_WORKER, MISSING_FILE
+
 #: Sections of the page Troubleshooting, each with the messages that lead there. The first that fits counts.
 SYMPTOMS: dict[str, str] = {
-    "pink-frames": r"files? (?:is|are) missing: |^Missing file: |is not there for the worker",
+    "pink-frames": rf"files? (?:is|are) missing: |^{MISSING_FILE}|{MISSING_AT_WORKER}",
     "black-frames": r"is all black|pixels that are no numbers|is exactly empty",
     "wrong-colors": r"OCIO configuration|OpenColorIO",
     "needs-trust": r"--accept-trusted|Not trusted: |--trusted",

@@ -45,6 +45,9 @@ const farm = (() => {
   // Sections of the page Troubleshooting, each with the pattern of the messages that it is about (brender/model/symptoms.py).
   const symptoms = Object.entries(JSON.parse(document.body.dataset.symptoms || "{}")).map(([name, pattern]) => [name, new RegExp(pattern)]);
 
+  // Whether a warning says that a file of the job is missing (brender/model/job.py).
+  const isMissing = (warning) => warning.startsWith(document.body.dataset.missingFile);
+
   // --- what happens: one stream for the page ---
   const watchers = [];
   let source = null;
@@ -393,5 +396,5 @@ const farm = (() => {
     });
   }
 
-  return { Unanswered, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, standing, isSilent, onSilence, asOf, bar, time, when, duration, span, machineSeconds, energy, clock, expected, size, several, word, prose, phrase, explained, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
+  return { Unanswered, isMissing, ask, post, remove, act, actOnNode, button, nodeButtons, complain, content, watch, element, link, badge, outcome, apart, standing, isSilent, onSilence, asOf, bar, time, when, duration, span, machineSeconds, energy, clock, expected, size, several, word, prose, phrase, explained, plain, calm, leave, tellEnd, table, columnsOf, language, layout, drawCallback, toast, may, user, token };
 })();

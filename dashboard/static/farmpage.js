@@ -89,7 +89,7 @@
     if (each.action && farm.may(`act ${each.action}`, each.user)) {
       buttons.append(farm.button(acts[each.action], acts[each.action], () => (each.kind === "job" ? farm.act : farm.actOnNode)(each.id, each.action)));
     }
-    const where = each.why.startsWith("No worker is connected") ? ["/workers/", "Add a worker"] : [href, each.why.startsWith("Missing file") ? "Show them" : "Show it"];
+    const where = each.why.startsWith("No worker is connected") ? ["/workers/", "Add a worker"] : [href, farm.isMissing(each.why) ? "Show them" : "Show it"];
     buttons.append(farm.link(where[0], where[1], "btn btn-sm btn-outline-secondary py-0"));
     line.append(text, buttons);
     return line;

@@ -42,8 +42,7 @@
     const why = [job.reason && job.reason !== job.status ? job.reason : "", job.gave_way ? job.gave_way : ""].filter(Boolean);
     byId("reason").replaceChildren(...(why.length ? [farm.explained(why.join(". "))] : []));
     showTimes(job);
-    const isMissing = (warning) => warning.startsWith("Missing file");
-    const missing = job.warnings.filter(isMissing), others = job.warnings.filter((warning) => !isMissing(warning));
+    const missing = job.warnings.filter(farm.isMissing), others = job.warnings.filter((warning) => !farm.isMissing(warning));
     byId("revisions").replaceChildren(...job.revisions.slice(1).map((each) => farm.element("div", "name", `Revision ${each.revision}, ${new Date(each.wall * 1000).toLocaleString()}${each.user ? ` by ${each.user}` : ""}: ${each.said}`)));
     byId("warnings").replaceChildren(...folded("files are missing", missing), ...folded("warnings", others), ...[...job.kept_off, ...job.put_off].map(offJob), ...job.stuck.map(stuckAt));
     byId("now").classList.toggle("d-none", !job.rendering.length);
