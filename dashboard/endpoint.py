@@ -26,7 +26,7 @@ _MEANINGS = {
     405: "There is no such method here",
     409: "It cannot be done as things are",
     413: "That is too much at once",
-    415: "The body is no JSON",
+    415: "The body is not JSON",
     429: "Too many requests",
     503: "The server does not answer",
 }

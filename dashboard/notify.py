@@ -81,7 +81,7 @@ class Notifier:
             try:
                 self._waiting.put_nowait((job, fields))
             except queue.Full:
-                log.warning("too much to tell; of the job %s nobody is told", job)
+                log.warning("too many notifications wait: none is sent about the job %s", job)
 
     def _work(self) -> None:
         while True:
@@ -89,7 +89,7 @@ class Notifier:
             try:
                 self._tell(job, fields)
             except Exception:
-                log.exception("nobody could be told of the job %s", job)
+                log.exception("a notification about the job %s could not be sent", job)
 
     def _tell(self, job: str, fields: dict[str, Any]) -> None:
         try:

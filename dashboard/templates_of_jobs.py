@@ -48,7 +48,7 @@ def compiled(template: Template, given: Mapping[str, Any]) -> Compiled:
 def _as_file(template: Template) -> Iterator[Path]:
     """Yield *template* as a file in a folder of its own; what is said of that names the template alone. Raises `BadInput`."""
     if not template.name.lower().endswith(SUFFIXES) or "/" in template.name or "\\" in template.name or "\0" in template.name:
-        raise BadInput(f"{template.name!r} is no template: its name ends with {', '.join(SUFFIXES)}")
+        raise BadInput(f"{template.name!r} is not a template: the name of one ends with {', '.join(SUFFIXES)}")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / template.name
         try:

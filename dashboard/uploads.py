@@ -160,8 +160,8 @@ class Uploads:
             if free - wanted[folder.stat().st_dev] < self._least_free:
                 raise RequestEntityTooLarge(
                     f"There is no room for these files: they need {_gb(wanted[folder.stat().st_dev])} of the disk of {folder} on "
-                    f"the dashboard's machine, which has {_gb(free)} free, and {_gb(self._least_free)} stay free. Ask the "
-                    "one who runs the farm to make room"
+                    f"the dashboard's machine, which has {_gb(free)} free, and {_gb(self._least_free)} stay free. Ask an "
+                    "admin to make room"
                 )
 
 

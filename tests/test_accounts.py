@@ -137,7 +137,7 @@ def test_a_day_is_a_date_or_so_long_ago() -> None:
     named = {"": today, "today": today, "2026-02-28": "2026-02-28", "1d": "2026-02-28", "1w": "2026-02-22", "1y": "2025-03-01"}
     assert {text: day_named(text, today, "today") for text in named} == named
     for text in ("yesterday", "2026-2-3", "2026-02-30", "99999y", "-1d", "1h"):
-        with pytest.raises(BadInput, match="is no day"):
+        with pytest.raises(BadInput, match="is not a day"):
             day_named(text, today, "today")
 
 

@@ -104,7 +104,7 @@ def test_a_resolution_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_blender_that_is_none(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     said = command(capsys, "render", CUBE, "--allow-missing", "--blender", "/bin/ls", "--output", tmp_path / "out")
-    assert_refused(said, "/bin/ls is no Blender")
+    assert_refused(said, "/bin/ls is not a Blender")
 
 
 def test_a_blender_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -179,10 +179,10 @@ def test_a_data_folder_that_cannot_be_used(capsys: pytest.CaptureFixture[str], t
     [
         ("[server]\nlisen = '127.0.0.1'", r"\[server\] has no setting 'lisen'; did you mean 'listen'"),
         ("[serve]\nlisten = '127.0.0.1'", r"nobody knows the table \[serve\]; did you mean 'server'"),
-        ("[restore]\nas-it-is = true", r"\[restore\] as-it-is cannot stand in a file: give it on the command line each time"),
+        ("[restore]\nas-it-is = true", r"\[restore\] as-it-is cannot be set in the file: give it on the command line each time"),
         ("colour = 1", "nobody knows the setting 'colour'"),
         ("server = 1", r"'server' must be a table, \[server\]"),
-        ("[server\n", "is no TOML"),
+        ("[server\n", "is not TOML"),
     ],
 )
 def test_a_settings_file_that_is_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str, said: str) -> None:

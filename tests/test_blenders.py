@@ -43,7 +43,7 @@ def put_first_on_the_path(folder: Path, text: str, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (NO_BLENDER, "is no Blender, or one that does not start: it ended without an answer. It says 'I mix drinks'"),
+        (NO_BLENDER, "is not a Blender, or does not start: it ended without an answer. It says 'I mix drinks'"),
         (CRASHES, "does not start: it was killed by SIGSEGV"),
         (ONLY_SAYS_ITS_VERSION, "it ended with exit code 127. It says 'missing libGL.so.1'"),
     ],
@@ -83,7 +83,7 @@ def test_a_library_s_package_is_named_as_debian_names_it(library: str, package: 
 
 
 def test_a_named_blender_that_does_not_work_is_an_error_that_names_it(broken: Path) -> None:
-    with pytest.raises(BadInput, match=f"{broken} is no Blender"):
+    with pytest.raises(BadInput, match=f"{broken} is not a Blender"):
         search_blenders([str(broken)])
 
 
@@ -103,7 +103,7 @@ def test_a_blender_whose_color_configuration_cannot_be_read_is_passed_over(
 
 def test_the_doctor_tells_of_a_blender_that_does_not_work(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = command(capsys, "doctor", "--quick")
-    assert f"FAIL Blender: The blender on the path is not used: {broken} is no Blender" in said.out
+    assert f"FAIL Blender: The blender on the path is not used: {broken} is not a Blender" in said.out
     assert "the others are used meanwhile" in said.out
 
 
@@ -112,7 +112,7 @@ def test_without_any_blender_that_works_render_says_which_does_not(
 ) -> None:
     monkeypatch.setattr("brender.engines.blenders.own_bpy", lambda: None)
     said = command(capsys, "render", CUBE, "--allow-missing", "--output", tmp_path / "out")
-    assert said.code and "No Blender works here" in said.err and f"{broken} is no Blender" in said.err
+    assert said.code and "No Blender works here" in said.err and f"{broken} is not a Blender" in said.err
 
 
 @pytest.mark.thorough
@@ -120,7 +120,7 @@ def test_a_worker_works_without_a_broken_blender_and_says_so(
     broken: Path, folder: DataFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with LocalFarm(FarmPlan(folder=folder, workers=1, any_ports=True)), client(None, folder.root) as connection:
-        sentence = f"The blender on the path is not used: {broken} is no Blender"
+        sentence = f"The blender on the path is not used: {broken} is not a Blender"
         (worker,) = until(lambda: [row for row in connection.ask("workers") if sentence in row["reason"]])
         assert worker["status"] == "idle" and [each["kind"] for each in worker["blenders"]] in ([], ["bpy"])
         said = command(capsys, "workers", "--data", folder.root)

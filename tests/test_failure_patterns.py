@@ -43,7 +43,7 @@ def ran(folder: Path, program: str, *own: str) -> tuple[Ended, list[int]]:
 def test_a_program_that_fails_for_want_of_a_licence_is_tried_later_and_its_line_is_named(tmp_path: Path) -> None:
     ended, _ = ran(tmp_path, "import sys; print('ERROR: No license available for V-Ray', end=''); sys.exit(3)")
     assert ended.put_off and not ended.permanent and ended.cause is Cause.LICENCE
-    assert ended.reason.endswith("Its output says (licence not to be had): ERROR: No license available for V-Ray")
+    assert ended.reason.endswith("Its output says (no licence available): ERROR: No license available for V-Ray")
 
 
 def test_a_program_that_fails_for_want_of_memory_is_tried_elsewhere(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_brenders_own_patterns_are_as_people_may_write_them() -> None:
     [
         ("fail", "has nothing to look for"),
         ("maybe: lost", "begins with 'maybe'"),
-        ("fail, sunshine: lost", "has 'sunshine', which is no cause"),
+        ("fail, sunshine: lost", "has 'sunshine', which is not a cause"),
         ("fail: (", "is not a regular expression: missing )"),
         ("fail: .*", "is found in every line"),
     ],

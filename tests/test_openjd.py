@@ -36,10 +36,10 @@ def test_a_template_that_is_posted_makes_the_same_job_and_asks_for_its_parameter
     [
         ("job.yaml", "", "", {}, "Folder"),
         ("job.yaml", "", "", {"Folder": "out"}, "Folder is a path beside the template.* give the whole path"),
-        ("job.yaml", "jobtemplate-2023-09", "jobtemplate-1999", {"Folder": "/out"}, "^job.yaml is no template"),
+        ("job.yaml", "jobtemplate-2023-09", "jobtemplate-1999", {"Folder": "/out"}, "^job.yaml is not a template"),
         ("job.yaml", "anyOf: [linux]", "anyOf: [linux, windows]", {"Folder": "/out"}, "attr.worker.os.family"),
-        ("job.txt", "", "", {"Folder": "/out"}, "'job.txt' is no template: its name ends with .yaml"),
-        ("../job.yaml", "", "", {"Folder": "/out"}, "is no template"),
+        ("job.txt", "", "", {"Folder": "/out"}, "'job.txt' is not a template: the name of one ends with .yaml"),
+        ("../job.yaml", "", "", {"Folder": "/out"}, "is not a template"),
     ],
 )
 def test_a_posted_template_is_refused_by_name(name: str, old: str, new: str, given: dict[str, str], said: str) -> None:

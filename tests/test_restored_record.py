@@ -120,7 +120,7 @@ def test_a_record_that_is_older_than_the_server_saw_it_is_refused_with_the_remed
     check_age(folder, where, writer.change)
     check_age(folder, where, 0)  # a new farm
     check_age(folder, str(tmp_path / "other.db"), 1)  # another record
-    with pytest.raises(BadInput, match=r"is older than the server knows it: .*`brender restore BACKUP`.*--as-it-is`"):
+    with pytest.raises(BadInput, match=r"is older than the server last saw it: .*`brender restore BACKUP`.*--as-it-is`"):
         check_age(folder, where, writer.change - 1)
     writer.database.close()
     leap(where)

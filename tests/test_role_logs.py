@@ -127,7 +127,7 @@ def test_every_sentence_can_be_made_of_the_fields_that_are_given() -> None:
             "parent-silent",
             {"parent": "manager", "address": "a:1", "seconds": 5.0, "connected": False},
             "nothing heard from the manager for 5 s. There is no connection to a:1. Is the manager running there, and does it "
-            "listen at that address (--listen)? It is tried again until there is one, and what is to be said to it is kept",
+            "listen at that address (--listen)? It tries again until there is one, and keeps its messages meanwhile",
         ),
         (
             "parent-silent",

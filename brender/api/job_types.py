@@ -53,7 +53,7 @@ def with_script(given: dict[str, Any]) -> dict[str, Any]:
     try:
         return given | {"script": file.name, "text": file.read_text("utf-8")}
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise BadInput(f"The script {file} cannot be read: {why}") from error
 
 

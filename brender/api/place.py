@@ -65,7 +65,7 @@ def as_commands(server: str | None, data: Path, notify: Notify = silent) -> tupl
         )
     if not answers(addresses.control, _PROBE_SECONDS):
         raise Unreachable(
-            f"Nothing listens at {addresses.control}, where the farm's server is to be. See whether it runs (`brender farm` or "
+            f"Nothing listens at {addresses.control}, where the farm's server should be. Check that it runs (`brender farm` or "
             "`brender-server` on its machine), or name another with --server"
         )
     return addresses, pair

@@ -67,7 +67,7 @@ class Worker(Known):
         *give_back*: hours for which its machine's owner has it, 0 ends that. Raises `BadInput`."""
         if more := tuple(add_tags):
             if tags is not None:
-                raise BadInput("Give tags, which replace those of before, or add_tags, not both")
+                raise BadInput("Give tags, which replaces the earlier tags, or add_tags, not both")
             tags = {*self.refresh().record["extra_tags"], *more}
         said = {
             "tags": None if tags is None else ",".join(sorted(tags)),

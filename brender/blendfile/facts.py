@@ -87,7 +87,7 @@ def inspect(path: Path, within: Path | None = None) -> FileFacts:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise BadInput(
-            f"The name {os.fsencode(path)!r} is not in UTF-8: other machines could not be told of it. Rename it"
+            f"The name {os.fsencode(path)!r} is not in UTF-8, so it cannot be sent to other machines. Rename it"
         ) from error
     if not path.exists():
         raise BadInput(f"There is no file {path}")

@@ -64,7 +64,7 @@ def backup(
             one = len(taken.left_out) == 1
             say(f"Warning: It is without {named}: {'a link that leads' if one else 'links that lead'} nowhere", err=True)
         if "keys" in chosen_contents:
-            say("Whoever has it has the farm's keys: keep it where nobody else can read it")
+            say("Anyone who has it has the farm's keys: keep it where nobody else can read it")
     else:
         say(f"{chosen}: {size_in_words(back_up(where, chosen))}, checked")
 

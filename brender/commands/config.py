@@ -101,7 +101,7 @@ def read_config(args: Sequence[str]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"The settings file {path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"The settings file {path} is no TOML: {error}") from error
+        raise BadInput(f"The settings file {path} is not TOML: {error}") from error
     check_config(content, path)
     return content
 
@@ -128,7 +128,7 @@ def check_config(content: dict[str, Any], path: Path) -> None:
                 raise BadInput(f"{path}: [{key}] has no setting {name!r}{_hint(name, _shown_settings(key))}")
             parameter = names[name.replace("-", "_")]
             if parameter in EACH_TIME:
-                raise BadInput(f"{path}: [{key}] {name} cannot stand in a file: give it on the command line each time")
+                raise BadInput(f"{path}: [{key}] {name} cannot be set in the file: give it on the command line each time")
             _check_kind(key, parameter, said, f"{path}: [{key}] {name}")
     try:
         read_farm_tables(content)

@@ -64,9 +64,9 @@ def add_hook(
     if as_json:
         print_json(made)
         return
-    say(f"The hook {made['id']} is told of {', '.join(made['events'])}{f' of the project {project}' if project else ''}")
+    say(f"The hook {made['id']} gets the events {', '.join(made['events'])}{f' of the project {project}' if project else ''}")
     if kind == "webhook":
-        say(f"What it is told is signed with the secret {made['secret']}, which is shown this once")
+        say(f"Deliveries are signed with the secret {made['secret']}, which is shown only now")
     say(f"`brender hooks test {made['id']}` tries it")
 
 

@@ -446,7 +446,7 @@ def log(
     text = harmless(answer["text"], kept="\n\t") if raw else "\n".join(folded(answer["text"]))
     click.echo(text or "(nothing has arrived yet)")
     if not raw and FOLDED in text and sys.stdout.isatty():  # (into a pipe, a terminal would show it before the log)
-        say("With --raw all is printed, with what is folded", err=True)
+        say("--raw prints all lines, also the folded ones", err=True)
     if (whole := answer.get("size", 0)) > LOG_TAIL:
         part = f"{size_in_words(LOG_TAIL)} of {size_in_words(whole)}"
         tell(f"This is the log's end, {part}. All of it, on the server: {answer['path']}")

@@ -257,8 +257,8 @@ forget = _action(
 )
 sleep = _action(
     "sleep",
-    "Put the machines of workers to sleep, after what they render. Work that waits wakes them, unless they are disabled.",
-    "is put to sleep after what it renders",
+    "Put the machines of workers to sleep, after their tasks. Work that waits wakes them, unless they are disabled.",
+    "is put to sleep after its tasks",
 )
 wake = _action("wake", "Wake the machines of workers that sleep or are switched off.", "is being woken")
 enable = _action("enable", "Give workers or managers tasks again.", "gets tasks again")
@@ -292,7 +292,7 @@ def describe(
 ) -> None:
     """Give workers tags, a note, or hours in which they sleep (by the server's clock)."""
     if tags is not None and add_tags is not None:
-        raise BadInput("Give --tags, which replaces the tags of before, or --add-tags, not both")
+        raise BadInput("Give --tags, which replaces the earlier tags, or --add-tags, not both")
     if all(value is None for value in (tags, add_tags, note, give_back, sleeps)):
         raise BadInput("Say what is to change: --tags, --add-tags, --note, --sleeps or --give-back")
     with farm(server, data) as its:

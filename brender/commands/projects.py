@@ -212,7 +212,7 @@ def delete(
             job = its.job(id, of_several="exact")
             if not yes:
                 if not sys.stdin.isatty():
-                    raise BadInput(f"There is no terminal to ask on whether {words} may go: give --yes")
+                    raise BadInput(f"There is no terminal to ask on: give --yes to delete {words}")
                 output = job.record["output"]
                 where = f" to {output}" if chosen != "record" and output else ""
                 click.confirm(line(f"Job {short_id(job.id)} ({job.name}): delete {words}{where}?"), abort=True)

@@ -165,7 +165,7 @@ def list_services(of_user: bool) -> None:
     """List brender's services on this machine, and whether each runs."""
     units = sorted(_units(of_user).glob(f"{_PREFIX}*.service"))
     if not units:
-        say("There is none. Make one with `brender service install ROLE`")
+        say("There are no services. Make one with `brender service install ROLE`")
         return
     systemctl = _systemctl(of_user)
     for unit in units:

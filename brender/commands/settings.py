@@ -85,7 +85,7 @@ def check(config: Path | None) -> None:
     """Check the settings file: every table, every name, every value."""
     content, path = _read(config)
     if not path.is_file():
-        say(f"There is no settings file {path}: every setting is as it is by default")
+        say(f"There is no settings file {path}: every setting has its default")
         return
     for section in content.keys() & SECTIONS.keys():
         context = _context(section, content)

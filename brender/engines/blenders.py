@@ -134,7 +134,7 @@ def _why_not(kind: str, path: str, returncode: int, said: str) -> str:
         return f"{path} does not start: {describe_exit(returncode)}.{last}"
     if kind == "bpy":
         return f"{path} is a Python without the bpy package, or with one that does not start.{last}"
-    return f"{path} is no Blender, or one that does not start: {describe_exit(returncode) or 'it ended without an answer'}.{last}"
+    return f"{path} is not a Blender, or does not start: {describe_exit(returncode) or 'it ended without an answer'}.{last}"
 
 
 def _version(text: str) -> tuple[int, int, int]:

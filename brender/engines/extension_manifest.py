@@ -22,7 +22,7 @@ def check_manifest(told: Mapping[str, Any], where: str) -> None:
         if key not in told:
             raise BadInput(f"{where} has no {key}, and Blender enables no extension without one")
         if not isinstance(told[key], str) or not told[key].strip():
-            raise BadInput(f"{where} says of {key} what is not text: Blender enables no such extension")
+            raise BadInput(f"{where} has a {key} that is not text: Blender enables no such extension")
     for key in ("schema_version", "version"):
         if not _SEMANTIC.fullmatch(told[key]):
             raise BadInput(f"{where} says the {key} {told[key][:50]!r}, and Blender takes three numbers only, such as 1.0.0")
@@ -33,9 +33,9 @@ def check_manifest(told: Mapping[str, Any], where: str) -> None:
         raise BadInput(f"{where} has no license, and Blender enables no extension without one")
     for key in ("license", "tags", "platforms"):
         if key in told and not _is_list_of_texts(told[key]):
-            raise BadInput(f"{where} says of {key} what is not a list of texts: Blender enables no such extension")
+            raise BadInput(f"{where} has {key} that are not a list of texts: Blender enables no such extension")
     if not isinstance(told.get("wheels", []), list):
-        raise BadInput(f"{where} says of wheels what is not a list of texts: Blender enables no such extension")
+        raise BadInput(f"{where} has wheels that are not a list of texts: Blender enables no such extension")
     for wheel in told.get("wheels", []):
         if len(PurePosixPath(str(wheel)).stem.split("-")) not in _WHEEL_PARTS or not str(wheel).endswith(".whl"):
             raise BadInput(f"{where} names {wheel!r}, which is not called as a wheel is: Blender enables no such extension")

@@ -111,7 +111,7 @@ def _in_words(file: Path) -> Iterator[None]:
     except RecursionError as error:  # (parentheses of a combination)
         raise too_deep(file) from error
     except (ValueError, ArithmeticError, NotImplementedError, model.ExpressionError, model.FormatStringError) as error:
-        raise BadInput(f"{file} is no template that brender can run: {' '.join(str(error).split())}") from error
+        raise BadInput(f"{file} is not a template that brender can run: {' '.join(str(error).split())}") from error
 
 
 def _decoded(file: Path) -> Any:

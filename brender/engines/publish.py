@@ -275,7 +275,7 @@ def _opened(source: Directory, name: str) -> int:
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ELOOP):
             raise
-        raise BadSource("what was written is a link, a folder, a device or a pipe, and not a file") from error
+        raise BadSource("the render wrote a link, a folder, a device or a pipe instead of a file") from error
 
 
 def _moved(source: Directory, name: str, directory: Directory, temporary: str) -> bool:

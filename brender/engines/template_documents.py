@@ -49,7 +49,7 @@ def _check_yaml(text: str, file: Path) -> None:
             line = event.start_mark.line + 1 if event.start_mark else 0
             if isinstance(event, yaml.AliasEvent):
                 raise BadInput(
-                    f"{file} uses the YAML alias *{event.anchor} (line {line}), which brender does not take: write out what it "
+                    f"{file} uses the YAML alias *{event.anchor} (line {line}), which brender does not accept: write out what it "
                     "stands for"
                 )
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

@@ -31,8 +31,8 @@ WORDS: dict[Cause, str] = {
     Cause.DEVICE: "GPU failed",
     Cause.TIME: "took too long",
     Cause.FOLDER: "folder not usable",
-    Cause.LICENCE: "licence not to be had",
-    Cause.FILES: "files did not come",
+    Cause.LICENCE: "no licence available",
+    Cause.FILES: "files did not arrive",
     Cause.OTHER: "other",
 }
 

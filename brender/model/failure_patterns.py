@@ -124,7 +124,7 @@ def read_pattern(text: str) -> FailurePattern:
         elif word in set(Cause):
             cause = Cause(word)
         else:
-            raise BadInput(f"The failure pattern {text!r} has {word!r}, which is no cause: {_HOW}")
+            raise BadInput(f"The failure pattern {text!r} has {word!r}, which is not a cause. The causes are: {_HOW}")
     try:
         expression = _compiled(pattern)
     except (re.error, OverflowError, RecursionError) as error:

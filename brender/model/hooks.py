@@ -16,7 +16,7 @@ EVENTS: dict[str, str] = {
     "job-completed": "is completed",
     "job-failed": "has failed",
     "job-canceled": "was canceled",
-    "job-attention": "needs somebody",
+    "job-attention": "needs attention",
     "task-failed": "has a task that failed for good",
     "worker-lost": "is lost",
     "worker-not-woken": "could not be woken",

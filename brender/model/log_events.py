@@ -16,8 +16,8 @@ OURS = ("brender", "dashboard")
 SILENT_SECONDS, SILENT_AGAIN_SECONDS = 4.0, 60.0
 
 _NO_CONNECTION = (
-    "There is no connection to {address}. Is the {parent} running there, and does it listen at that address (--listen)? It is "
-    "tried again until there is one, and what is to be said to it is kept"
+    "There is no connection to {address}. Is the {parent} running there, and does it listen at that address (--listen)? It "
+    "tries again until there is one, and keeps its messages meanwhile"
 )
 _NO_ANSWER = "The connection to {address} stands, but nothing comes: the {parent} hangs, or is overloaded. Its own log says more"
 _INFO, _WARNING = logging.INFO, logging.WARNING

@@ -142,5 +142,5 @@ def read_after(text: str) -> float:
     found = _AFTER.fullmatch(text.strip().lower())
     hours, minutes, seconds = (float(each or 0) for each in found.groups()) if found else (0.0, 0.0, 0.0)
     if (total := hours * 3600 + minutes * 60 + seconds) < _SHORTEST_SECONDS:
-        raise BadInput(f"{text!r} is no duration of {_SHORTEST_SECONDS:.0f} seconds or more: write 20m, 1h30m or 45s")
+        raise BadInput(f"{text!r} is not a duration of {_SHORTEST_SECONDS:.0f} seconds or more: write 20m, 1h30m or 45s")
     return total

@@ -46,7 +46,7 @@ def settle(session: Session, sleep: Callable[[float], None] = time.sleep) -> Non
         if session.heard.why_cut:
             raise Unreachable(f"{session.heard.why_cut} ({session.heard.source})")
         raise Unreachable(
-            f"Nothing is heard from {session.heard.source}, where the farm's server is to be. See whether it runs (`brender "
+            f"Nothing is heard from {session.heard.source}, where the farm's server should be. Check that it runs (`brender "
             "farm` or `brender-server` on its machine), or name another with --server"
         )
 

@@ -40,7 +40,7 @@ def accounts(
     A day is one of UTC, such as 2026-11-26, or so long ago: 7d, 4w, 1y; ``all``: from the first, or "" for 30 days. Raises
     `BadInput`."""
     if by not in BY:
-        raise BadInput(f"Accounts are told by {', '.join(BY[:-1])} or {BY[-1]}, and not by {by!r}")
+        raise BadInput(f"Accounts are grouped by {', '.join(BY[:-1])} or {BY[-1]}, not by {by!r}")
     today = day_of(time.time())
     first, last = day_named(since, today, f"{_DAYS - 1}d"), day_named(until, today, today)
     if first > last:
@@ -102,4 +102,4 @@ def day_named(text: str, today: str, otherwise: str) -> str:
             return date.fromisoformat(text).isoformat()
     except (ValueError, OverflowError):
         pass
-    raise BadInput(f"{text!r} is no day: write one such as {today}, or 7d, 4w, 1y for so long ago, or all")
+    raise BadInput(f"{text!r} is not a day: write one such as {today}, or 7d, 4w, 1y for so long ago, or all")

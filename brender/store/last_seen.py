@@ -62,7 +62,7 @@ def check_age(folder: DataFolder, database: str, change: int) -> None:
         of = "" if not is_url(database) else f" --database {shown(database)}"
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(seen.get("wall", 0))))
         raise BadInput(
-            f"The record {shown(database)} is older than the server knows it: what was recorded there by {when} is not in it. "
+            f"The record {shown(database)} is older than the server last saw it: it lacks what was recorded until {when}. "
             "Was an older file put in its place? `brender restore BACKUP` puts a backup there; "
             f"`brender restore --as-it-is{of}` goes on with this record, and renders what it does not know again"
         )

@@ -249,7 +249,7 @@ class BRENDER_OT_paste_token(_Connecting, bpy.types.Operator):
     def prepare(self, context):
         token, self.token = "".join(self.token.split()), ""
         if not token.isascii() or not token:
-            raise FarmError("That is no token: copy the whole of it from the page of your account")
+            raise FarmError("That is not a token: copy the whole token from the page of your account")
         keep_token(address_of(context), token)
         state.forget()
         return super().prepare(context)

@@ -69,7 +69,7 @@ class _Copy:
 class BRENDER_OT_check(Working, bpy.types.Operator):
     bl_idname = "brender.check"
     bl_label = "What it comes to"
-    bl_description = "Send the scene to the farm, which says how many frames it is, about how long it takes, and what is amiss"
+    bl_description = "Send the scene to the farm, which says how many frames it is, about how long it takes, and what is wrong"
 
     def prepare(self, context):
         farm = farm_of(context)
@@ -77,7 +77,7 @@ class BRENDER_OT_check(Working, bpy.types.Operator):
 
         def doing(say):
             job = copy.send(farm, say)
-            say("The farm looks what it comes to…")
+            say("The farm estimates the job…")
             return outlook(farm.ask("/estimate", job))
 
         return farm, doing

@@ -161,7 +161,7 @@ class Manager:
                 self.loop.stop()
             elif not self._link.up:
                 log.warning(
-                    "leaving at once, for there is no connection to the server at %s that could hear of what the workers finish",
+                    "leaving at once: without a connection to the server at %s nothing that the workers finish could be reported",
                     self._server.control,
                 )
                 self.loop.stop()

@@ -69,4 +69,4 @@ def addon_of(arguments: Mapping[str, Any]) -> AddOn:
     try:
         return msgspec.structs.replace(msgspec.convert(arguments.get("addon"), AddOn), of_site=True)
     except msgspec.ValidationError as error:
-        raise BadInput(f"What is said of the add-on cannot be read: {error}") from error
+        raise BadInput(f"The description of the add-on cannot be read: {error}") from error

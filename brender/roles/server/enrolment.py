@@ -67,7 +67,7 @@ class Enrolment:
         peer, fresh = Peer("", b"", origin=asked.origin), _fresh()
         answer = self._admitted(message.id, lambda core, now: core.enrol(peer, public, message, fresh, now), peer, message)
         if isinstance(answer, Sorry):
-            self._refusals.count(Door.ENROLMENT, "what was shown lets nobody in", f"{public} at {asked.origin}")
+            self._refusals.count(Door.ENROLMENT, "the token was not accepted", f"{public} at {asked.origin}")
         return answer
 
     # --- inside -------------------------------------------------------------------------------------------------------

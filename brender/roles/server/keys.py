@@ -233,7 +233,7 @@ class Keys:
     def _revoke_token(self, start: str, now: Now) -> dict[str, Any]:
         found = [id for id in self.farm.tokens if start and id.startswith(start)]
         if len(found) != 1:
-            raise NotFound(f"There is no token {start!r}, or several begin so. `brender token list` lists them")
+            raise NotFound(f"There is no token {start!r}, or several start like this. `brender token list` lists them")
         del self.farm.tokens[found[0]]
         self.farm.ledger.change("token", found[0], {"uses": 0, "revoked": now.wall})
         self.activity.note(now, "token-revoked", f"the token {found[0]} is revoked")

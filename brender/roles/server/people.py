@@ -179,7 +179,7 @@ class People:
         kind, target = _text(arguments, "kind"), _text(arguments, "target")
         events = arguments.get("events")
         if kind not in _KINDS:
-            raise BadInput(f"{kind!r} is not a way to be told; there are: {', '.join(_KINDS)}")
+            raise BadInput(f"{kind!r} is not a kind of notification; there are: {', '.join(_KINDS)}")
         if kind in KINDS:
             target = check_target(kind, target, self._hook_programs)
         if kind == "email" and (target.count("@") != 1 or any(character.isspace() for character in target)):
@@ -188,7 +188,7 @@ class People:
         if isinstance(events, list) and kind in KINDS:  # (the page, and earlier programs, say "failed" for "job-failed")
             events = [f"job-{each}" if each in MAIL_EVENTS else each for each in events]
         if not isinstance(events, list) or not events or not set(events) <= set(possible):
-            raise BadInput(f"What is told of is one or more of: {', '.join(possible)}")
+            raise BadInput(f"Choose one or more of these events: {', '.join(possible)}")
         fields = {
             "user": str(arguments.get("by") or ""),
             "kind": kind,
@@ -203,7 +203,7 @@ class People:
         if kind in KINDS:
             project = str(fields["project"])
             self.farm.hooks[id] = Hook(id, kind, target, str(fields["secret"]), frozenset(events), project)
-            self._note(now, f"the {kind} {id} is to be told of {', '.join(sorted(set(events)))}", arguments)
+            self._note(now, f"the {kind} {id} gets the events {', '.join(sorted(set(events)))}", arguments)
         self.farm.ledger.put("subscription", id, fields)
         return {"id": id, **fields}
 
@@ -224,7 +224,7 @@ class People:
         """Raises `Conflict` where *name*, as *role* (``None``: not any more), would leave the farm without an admin."""
         others = {n for n, r in self.farm.users.items() if r is Role.ADMIN and n != name} - self.farm.disabled_users
         if self.farm.users.get(name) is Role.ADMIN and role != Role.ADMIN and not others:
-            raise Conflict(f"{name} is the only admin: make somebody else one first")
+            raise Conflict(f"{name} is the only admin: make another user an admin first")
 
     def _note(self, now: Now, text: str, arguments: Mapping[str, Any]) -> None:
         self.activity.note(now, "user", text, user=str(arguments.get("by") or ""))

@@ -72,9 +72,7 @@ def _actor(farm: Farm, peer: Peer, message: Message) -> Actor:
         )
     role = farm.users.get(user)
     if role is None or user in farm.disabled_users:
-        raise Forbidden(
-            f"There is no user {user!r} who may come in: an admin may make one, or let them in again, on the page Users"
-        )
+        raise Forbidden(f"There is no user {user!r}, or they are disabled: an admin can add or enable them on the page Users")
     return Actor(role, user)
 
 

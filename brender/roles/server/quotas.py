@@ -78,7 +78,7 @@ class Quotas:
             seconds = check_half_life(seconds)
         seconds = half_life_of(self._set(*HALF_LIFE, "weight", seconds))
         self.farm.usages.set_half_life(seconds)
-        self.activity.note(now, "weight", f"what was used of the farm counts half after {seconds / 3600:g} hours")
+        self.activity.note(now, "weight", f"earlier use of the farm counts half after {seconds / 3600:g} hours")
         return {"seconds": seconds}
 
     def _set_pool(self, arguments: Mapping[str, Any], now: Now) -> dict[str, Any]:

@@ -193,8 +193,8 @@ class Worker:
     def _how_it_leaves(self) -> str:
         """Return what it does when it is asked to leave, in words for its log."""
         if self.core.cut_off:
-            return f"stops at once, for there is no connection to the manager at {self._managers[self._manager].control}"
-        return "finishes what it runs and then leaves; once more stops it at once"
+            return f"stops at once, since there is no connection to the manager at {self._managers[self._manager].control}"
+        return "finishes its tasks and then leaves; asked once more, it stops at once"
 
     def stop(self) -> None:
         """End what runs, report it, and leave. From any thread."""
