@@ -156,7 +156,7 @@ def _example(kind: type[m.Message]) -> m.Message:
         m.LogTold: {"worker": A, "text": "x"},
         m.Reports: {"worker": A, "reports": (m.Started(attempt=B, number=1),)},
         m.Progress: {"worker": A, "attempt": B, "frame": 1},
-        m.Submit: {"id": A, "job": command_job(("true",), None, None, "x")},
+        m.Submit: {"id": A, "job": command_job(("true",), {}, "x")},
         m.Act: {"id": A, "action": "cancel", "target": "x"},
         m.Ask: {"id": A, "question": "jobs"},
         m.Manage: {"id": A, "what": "create-token", "arguments": {"role": "admin", "uses": 1, "expires": "1h"}},
@@ -723,7 +723,7 @@ def test_each_change_is_recorded_with_who_and_from_where(farm: Target) -> None:
     from brender.bus.client import Client
 
     with Client(farm.server, mallory.pair) as anna:
-        spec = msgspec.structs.replace(command_job(("true",), None, None, "x"), user="somebody else")
+        spec = msgspec.structs.replace(command_job(("true",), {}, "x"), user="somebody else")
         job = anna.submit(spec)["id"]
         anna.act("priority", job, 60, user="somebody else")
     assert farm.admin.ask("job", id=job)["user"] == "anna"

@@ -115,11 +115,12 @@ def test_a_template_becomes_steps_that_wait_with_a_task_for_each_choice_of_param
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("steps:\n", "extensions: [TASK_CHUNKING]\nsteps:\n", "Unsupported extension names: TASK_CHUNKING"),
+        ("steps:\n", "extensions: [TASK_CHUNKING, OURS]\nsteps:\n", "brender does not support: TASK_CHUNKING, OURS"),
         ("amount.worker.vcpu", "amount.worker.memory", "needs amount.worker.memory, which brender cannot tell"),
         ("attr.worker.os.family", "attr.custom.kind", "needs attr.custom.kind of linux: brender cannot tell"),
         ("jobtemplate-2023-09", "jobtemplate-1999-01", "Unknown template version: jobtemplate-1999-01"),
         ("dependsOn: Draw", "dependsOn: Nothing", "Nothing"),
+        ("- name: Draw\n", "- name: Draw\n  dependencies: [{dependsOn: Join}]\n", "cycle: Join -> Draw -> Join"),
         ('"{{Param.Frames}}"', '"1-900000000"', "leaves Blender's frames"),
     ],
 )

@@ -82,6 +82,7 @@ def test_a_file_that_has_changed_is_loaded_anew(tmp_path: Path) -> None:
         ([Step("a", ("x",), after=("nowhere",))], "waits for the step 'nowhere', which is not there"),
         ([Step("a", ("x", "{frames}"))], "{frames} in '{frames}' is not a placeholder"),
         ("x", "compile has to return a list of Step"),
+        (42, "compile has to return a list of Step, not 42"),
         ([], "The job has no steps"),
     ],
 )
@@ -138,14 +139,14 @@ def test_a_type_over_one_of_brender_s_own_gives_its_settings(tmp_path: Path) -> 
     assert own.compile({}) == ("blender-animation", {"engine": "workbench", "resolution": 25})
 
 
-def test_submit_lists_the_settings_of_a_type_and_refuses_what_is_none_of_them(
-    folder: DataFolder, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_submit_lists_the_settings_of_a_type_and_refuses_others(folder: DataFolder, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder.job_types)
     said = command(capsys, "submit", "--data", folder.root, "--type", "own", "--help")
     assert "Settings of the job type own (Our own)" in said.out and "the frames (text) [default: 1-3]" in said.out
     said = command(capsys, "submit", "--data", folder.root, "--type", "own", "--samples", "3")
     assert said.code and "--samples is not for jobs of the type own" in said.err
+    said = command(capsys, "submit", "--data", folder.root, "--type", "command", "--samples", "3", "--", "true")
+    assert said.code and "--samples is not for jobs of the type command" in said.err
     said = command(capsys, "submit", "--data", folder.root, "--type", "nope")
     assert said.code and "There is no job type 'nope'; there are: blender-animation" in said.err
 

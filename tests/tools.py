@@ -95,7 +95,8 @@ def submit_command(
     client: Client, *words: str, frames: str | None = None, chunk: int | None = None, name: str | None = None, **more: Any
 ) -> str:
     """Submit a command job; returns its id."""
-    spec = command_job(words, frames, chunk, name, **more)
+    given = {key: value for key, value in (("frames", frames), ("chunk", chunk)) if value is not None}
+    spec = command_job(words, given, name, **more)
     client.submit(spec)
     return spec.id
 

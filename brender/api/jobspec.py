@@ -3,7 +3,7 @@
 import contextlib
 import platform
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -246,12 +246,11 @@ def _settings_of_a_still(settings: dict[str, Any]) -> dict[str, Any]:
     return rest | ({"frame": frames[0]} if frames else {})
 
 
-def command_job(words: tuple[str, ...], frames: str | None, chunk: int | None, name: str | None, **more: Any) -> JobSpec:
-    """Return the job that runs the program and arguments in *words*. Raises `BadInput`."""
+def command_job(words: tuple[str, ...], given: Mapping[str, Any], name: str | None, **more: Any) -> JobSpec:
+    """Return the job that runs the program and arguments in *words*, with the further settings *given*. Raises `BadInput`."""
     if not words:
         raise BadInput("A command job needs a program: brender submit --type command -- PROGRAM [ARGUMENTS]")
-    settings: dict[str, Any] = {"program": words[0], "arguments": list(words[1:])}
-    settings |= {key: value for key, value in (("frames", frames), ("chunk", chunk)) if value is not None}
+    settings: dict[str, Any] = {**given, "program": words[0], "arguments": list(words[1:])}
     spec = JobSpec(id=new_id(), name=name or Path(words[0]).name, job_type="command", settings=settings, user=user(), **more)
     return job_type(spec.job_type).prepare(spec)
 

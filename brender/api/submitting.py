@@ -101,10 +101,10 @@ def specified(
         return _render(wanted, kind, given, options, more, place, showing, may_begin, notify)
     if wanted.send and kind != "video":
         raise BadInput(f"A job of the type {kind} runs programs of the workers, and has no files that travel: leave out --send")
-    if kind == "command" and (words or "program" not in given):
-        return command_job(tuple(words), options["frames"], options["chunk"], options["name"], **more)
     if hasattr(chosen, "prepare"):
         given = option_settings(options, chosen.settings, kind) | given
+    if kind == "command" and (words or "program" not in given):
+        return command_job(tuple(words), given, called, **more)
     if wanted.send:
         given, more["bundle"] = _sent(given, place, showing, may_begin, notify)
     return other_job(kind, given, called, options["output"], **more)

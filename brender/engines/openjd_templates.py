@@ -111,14 +111,31 @@ def _in_words(file: Path) -> Iterator[None]:
     except RecursionError as error:  # (parentheses of a combination)
         raise too_deep(file) from error
     except (ValueError, ArithmeticError, NotImplementedError, model.ExpressionError, model.FormatStringError) as error:
-        raise BadInput(f"{file} is not a template that brender can run: {' '.join(str(error).split())}") from error
+        raise BadInput(f"{file} is not a template that brender can run: {_in_a_line(str(error))}") from error
+
+
+def _in_a_line(complaint: str) -> str:
+    """Return what openjd-model says of a template without its count of errors, which it begins with where it finds some."""
+    first, _, rest = complaint.partition("\n")
+    return " ".join((rest if rest and " validation errors for " in first else complaint).split())
 
 
 def _decoded(file: Path) -> Any:
     """Return the template *file* as openjd-model reads it."""
     from openjd import model
+    from pydantic import ValidationError
 
-    return model.decode_job_template(template=read_document(file))
+    document = read_document(file)
+    if isinstance(asked := document.get("extensions"), list) and asked:
+        raise BadInput(f"{file} uses extensions that brender does not support: {', '.join(map(str, asked))}")
+    try:
+        return model.decode_job_template(template=document)
+    except IndexError as error:
+        # openjd-model 0.14 fails to say what is wrong with a template as a whole, such as steps that wait for each other.
+        if not isinstance(error.__context__, ValidationError):
+            raise
+        said = "; ".join(str(each.get("ctx", {}).get("error") or each["msg"]) for each in error.__context__.errors())
+        raise ValueError(said) from error
 
 
 def _instantiated(file: Path, given: Mapping[str, str], folder: Path) -> dict[str, Any]:

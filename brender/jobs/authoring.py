@@ -62,15 +62,19 @@ def compiled(kind: JobTypeFile, file: str, given: Mapping[str, Any]) -> tuple[st
         if not isinstance(made, Mapping):
             raise BadInput(f"compile has to return the settings of a {kind.base} job, as a dictionary, not {made!r:.80}")
         return kind.base, dict(made)
-    if isinstance(made, Mapping | str) or not all(isinstance(each, Step) for each in made):
+    if not isinstance(made, Sequence) or isinstance(made, str) or not all(isinstance(each, Step) for each in made):
         raise BadInput(f"compile has to return a list of Step, not {made!r:.80}")
     # (Lists in place of tuples are as good, where people write steps.)
     steps = msgspec.convert(msgspec.to_builtins(Steps(tuple(made))), Steps)
+    try:
+        steps = check_steps(steps)
+    except BadInput as error:
+        raise BadInput(f"The job type {kind.name!r} makes no job of these settings: {error}") from error
     said = [f"{each.title}: {each.say(settings[each.name])}" for each in kind.settings if settings[each.name] is not None]
     return StepsType.name, {
         "type": kind.name,
         "label": kind.label or kind.name,
         "given": said,
         "source": file,
-        "steps": as_text(check_steps(steps)),
+        "steps": as_text(steps),
     }

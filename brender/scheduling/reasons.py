@@ -220,12 +220,20 @@ def at_its_limit(most: int, live: int) -> str:
 def gate_is_full(gate: Gate, most: int, live: int) -> str:
     """Return that so many tasks of *gate* are out as may be at *most*, and the command that allows more."""
     kind, name = gate
-    more = f"`brender limits --{kind} {shlex.quote(f'{name}={most + 1}')}` allows one more"
+    more = f"`brender limits --{kind} {shlex.quote(f'{name}={most + 1}')}` allows {'one more' if most else 'one'}"
+    if not most:
+        if kind == "licence":
+            return f"The farm has none of the licence {short_name(name)}, so that no task which takes one begins. {more}"
+        return f"{_whose(gate)} may have 0 tasks out at a time, so that none begins. {more}"
     if kind == "licence":
         taken = f"{live} {'is' if live == 1 else 'are'} taken"
         return f"The farm has {most} of the licence {short_name(name)}, and {taken}: it waits until one is free. {more}"
-    whose = f"The {kind} {short_name(name)}" if name else "Who gave no name"
-    return f"{whose} may have {plural(most, 'task')} out at a time, and has {live}: it waits until one is done. {more}"
+    return f"{_whose(gate)} may have {plural(most, 'task')} out at a time, and has {live}: it waits until one is done. {more}"
+
+
+def _whose(gate: Gate) -> str:
+    kind, name = gate
+    return f"The {kind} {short_name(name)}" if name else "Who gave no name"
 
 
 def _kept_free(worker: Worker, alone: bool) -> str:

@@ -43,7 +43,7 @@ def submit(client: Client, folder: Path, blend: Path, tasks: int, frames: int) -
     share = tasks // 3 + 1
     for number, priority in enumerate((40, 50, 60)):
         words = (sys.executable, "-S", "-c", _WRITE, str(written), f"{number}-{{frame:05d}}")
-        jobs.append(command_job(words, f"1-{share}", None, f"chaos-{number}", priority=priority))
+        jobs.append(command_job(words, {"frames": f"1-{share}"}, f"chaos-{number}", priority=priority))
     options: dict[str, Any] = {"frames": f"1-{frames}", "output": folder / "frames", "name": None, "trusted": False}
     if frames:
         options |= {"samples": 2, "resolution": 25}
