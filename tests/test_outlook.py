@@ -19,7 +19,7 @@ from brender.store.outlook import Outlook, expected_of
 from brender.store.questions import job as job_now
 from brender.store.questions import projects
 from tests.test_limits_and_leaving import put_off
-from tests.world import World, animation, new_id
+from tests.world import World, animation, facts, new_id
 
 #: The time of the record when a world begins.
 WALL = 1_700_000_000.0
@@ -56,6 +56,24 @@ def test_a_job_is_expected_by_its_own_frames_and_by_how_fast_each_worker_is() ->
     expected = _prospect(world).jobs[job]
     assert expected.seconds == pytest.approx(left * 10 / 5, rel=0.2)
     assert expected.least < expected.seconds < expected.most
+
+
+@pytest.mark.parametrize(("refine", "passes", "later"), [("doubling", 4, (1, 2, 4)), ("draft", 8, (8,))])
+def test_later_passes_over_the_frames_are_expected_to_take_as_much_longer_as_they_have_more_samples(
+    refine: str, passes: int, later: tuple[int, ...]
+) -> None:
+    world = _farm(1.0)
+    spec = animation("1-8")
+    how = spec.settings | {"refine": refine, "passes": passes}
+    spec = msgspec.structs.replace(spec, job_type="blender-progressive", settings=how, facts=facts(unshared="", samples=64))
+    job = world.submit(spec)["id"]
+    _render(world, (1.0,), 8)
+    assert _left(world, job) == 8 * len(later)
+    expected = _prospect(world).jobs[job]
+    assert expected.seconds == pytest.approx(8 * 10 * sum(later), rel=0.05)
+    _render(world, (1.0 / later[0],), 8)
+    if more := later[1:]:
+        assert _prospect(world).jobs[job].seconds == pytest.approx(8 * 10 * sum(more), rel=0.05)
 
 
 def test_a_job_whose_tasks_reserve_cores_is_expected_by_how_many_its_machine_has_room_for() -> None:

@@ -20,7 +20,7 @@ from brender.model.errors import BadInput
 from brender.model.grant import FurtherFile
 from brender.model.job import JobSpec
 from brender.model.nodes import Blender
-from brender.model.units import passes_of
+from brender.model.passes import DOUBLING, first_share, passes_of
 from tests.conftest import SCENES
 from tests.rendering import Outcome, Studio, cycles_scene, studio
 from tests.test_stills import planes
@@ -65,10 +65,13 @@ def note(path: Path) -> str:
 
 
 @pytest.mark.blender
-def test_frames_that_were_refined_to_the_end_are_those_of_a_plain_render(tmp_path: Path, bpy: Blender) -> None:
+@pytest.mark.parametrize("settings", [{"passes": 3}, {"passes": 3, "refine": DOUBLING}])
+def test_frames_that_were_refined_to_the_end_are_those_of_a_plain_render(
+    tmp_path: Path, bpy: Blender, settings: dict[str, object]
+) -> None:
     file = scene(bpy, tmp_path)
     with studio(tmp_path / "worker", bpy) as farm:
-        outcomes = render(farm, file, tmp_path / "progressive", passes=3, pattern="f_##")
+        outcomes = render(farm, file, tmp_path / "progressive", pattern="f_##", **settings)
         plain(farm, file, tmp_path / "plain", pattern="f_##")
     assert frames(tmp_path / "progressive") == frames(tmp_path / "plain") == ["f_01.exr", "f_02.exr"]
     for name in ("f_01.exr", "f_02.exr"):
@@ -325,6 +328,36 @@ def test_impossible_progressive_jobs_are_refused_in_a_sentence(tmp_path: Path, b
         ):
             with pytest.raises(BadInput, match=words):
                 farm.job(file, tmp_path / "out", job_type="blender-progressive", **settings)
+
+
+def test_each_pass_doubles_the_samples_unless_frames_may_be_done_before_the_last(tmp_path: Path, bpy: Blender) -> None:
+    file = SCENES / "03_animated_cube.blend"
+    exact = "scene.cycles.use_adaptive_sampling = False"
+    shot = cycles_scene(bpy, tmp_path / "shot.blend", exact)
+    with studio(tmp_path / "worker", bpy) as farm:
+
+        def shares(file: Path, **settings: object) -> tuple[object, object, int]:
+            spec = farm.job(file, tmp_path / "out", job_type="blender-progressive", **settings)
+            return spec.settings["refine"], spec.settings["passes"], first_share(spec.settings)
+
+        assert shares(shot, samples=100) == (DOUBLING, 4, 8)
+        assert shares(shot, samples=5) == (DOUBLING, 3, 4)
+        assert shares(shot, samples=100, passes=8) == ("samples", 8, 8)
+        assert shares(shot, samples=100, noise=0.1) == ("samples", 8, 8)
+        assert shares(shot, samples=100, passes=6, refine=DOUBLING) == (DOUBLING, 6, 32)
+        assert shares(file, samples=100, engine="eevee") == ("draft", 8, 8)
+        with pytest.raises(BadInput, match="17 passes"):
+            shares(shot, passes=17, refine=DOUBLING)
+
+
+@pytest.mark.blender
+def test_what_passes_of_equal_shares_have_left_is_not_taken_for_those_of_passes_that_double(tmp_path: Path, bpy: Blender) -> None:
+    file, out = scene(bpy, tmp_path), tmp_path / "out"
+    with studio(tmp_path / "worker", bpy) as farm:
+        render(farm, file, out, passes=3, until_pass=2, pattern="f_##")
+        render(farm, file, out, passes=3, refine=DOUBLING, pattern="f_##")
+        plain(farm, file, tmp_path / "plain", pattern="f_##")
+    numpy.testing.assert_allclose(pixels(out / "f_01.exr"), pixels(tmp_path / "plain" / "f_01.exr"), atol=1e-5)
 
 
 def test_eevee_is_drafted_and_few_samples_make_few_passes(tmp_path: Path, bpy: Blender) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 from brender.commands.display import JobView, LastFile, WorkerLine, frame_line
 from brender.engines.progress import read_text
 from brender.jobs.part_names import part_in_words
-from brender.model.units import passes_of, steps_of, units_of
+from brender.model.passes import growth, passes_of
+from brender.model.units import steps_of, units_of
 
 ENDED = ("completed", "failed", "canceled")
 #: Seconds that a reason has to last before it is shown: workers take that long to start.
@@ -76,6 +77,8 @@ class Follower:
         workers, rendering = self._workers(record, now)
         rendered = done - record["kept_parts"]
         per_part = record["render_seconds"] / rendered if rendered > 0 else None
+        if per_part is not None:  # later passes over the frames may be more work
+            per_part *= growth(record["settings"], done, total)
         ended = record["status"] in ENDED
         to_come = total - done - record.get("given_up_parts", 0)
         left = None if ended else seconds_left(to_come, per_part, rendering)

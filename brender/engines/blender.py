@@ -24,7 +24,7 @@ from brender.engines.warm import Keeper, Warmth
 from brender.model.failure_patterns import Follows
 from brender.model.job import BAKE, COPY, FILM
 from brender.model.nodes import Blender, choose_blender, reads_all
-from brender.model.units import passes_of
+from brender.model.passes import passes_of
 
 
 class BlenderEngine:

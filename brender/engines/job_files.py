@@ -32,9 +32,9 @@ from brender.model.errors import BadInput
 from brender.model.failure_patterns import Follows
 from brender.model.frame_file import FrameFile, named_files
 from brender.model.job import BAKE, FILM
+from brender.model.passes import passes_of
 from brender.model.paths import BUILT_IN
 from brender.model.text import plural, short_id
-from brender.model.units import passes_of
 from brender.system.removal import remove_tree
 
 #: Blobs that are brought at once, and jobs whose files stay laid out.

@@ -21,13 +21,13 @@ from brender.engines.publish import BadSource
 from brender.engines.rendering import Rendering, finished, keep_standing, make_thumbnail, render_part, stands
 from brender.engines.still_task import made_file, source_of, written_file
 from brender.jobs.blender_progressive import read_until, said_of_draft
-from brender.jobs.pieces import piece_name, samples_of
+from brender.jobs.pieces import piece_name
 from brender.model.grant import FurtherFile, PartGrant
-from brender.model.units import DRAFT, passes_of
+from brender.model.passes import DOUBLING, DRAFT, first_share, passes_of, samples_upto
 from brender.system.removal import remove_tree
 
 #: What an accumulated file says of itself.
-_NOTE = re.compile(r"passes 1-(\d+) of (\d+), (\d+) samples, (.*)", re.DOTALL)
+_NOTE = re.compile(r"passes 1-(\d+) of (\d+( that double)?), (\d+) samples, (.*)", re.DOTALL)
 
 
 def said_of_noise(noise: float) -> str:
@@ -73,14 +73,15 @@ def do_pass(rendering: Rendering, part: PartGrant, folder: Path, index: int) -> 
     if settings["refine"] == DRAFT:
         _draft(rendering, part, final, index, settings["passes"])
         return
-    way = rendering.scene().session.ask("refined", do="refined", passes=frame.passes)
+    share = first_share(settings)
+    way = rendering.scene().session.ask("refined", do="refined", least=share)
     if way["why"]:  # which nobody could tell when the job was submitted
-        told = said_of_draft(frame.passes, way["why"])
+        told = said_of_draft(share, way["why"])
         rendering.attempt.emit(Cautioned(told, subject=told))
         if 1 < number < frame.passes:
             _leave(rendering, part, "it is drafted, and will be rendered as a whole")
         else:
-            _draft(rendering, part, final, index, frame.passes)
+            _draft(rendering, part, final, index, share)
         return
     base = frame.accumulated()
     if base is not None and base.samples != way["samples"]:
@@ -148,8 +149,8 @@ class _Frame:
             with contextlib.suppress(BadPicture, CannotMerge), files.opened(self._file(number)) as opened:
                 ((note, noise),) = files.ask("notes_of_accumulated", [opened])["told"]
                 match = _NOTE.fullmatch(note)
-                if match and int(match[2]) == self.passes and match[4] == source_of(self.rendering):
-                    found.append(_Accumulated(self._file(number), int(match[1]), int(match[3]), noise))
+                if match and match[2] == self._of_all and match[5] == source_of(self.rendering):
+                    found.append(_Accumulated(self._file(number), int(match[1]), int(match[4]), noise))
         return max(found, key=lambda each: each.passes, default=None)
 
     def is_whole(self, base: _Accumulated) -> bool:
@@ -166,7 +167,7 @@ class _Frame:
         attempt, files, part = self.rendering.attempt, self.rendering.files, self.part
         reached = max(self.number, base.passes if base else 0)
         before = {number: files.signature(self._file(number)) for number in range(1, self.passes)}
-        note = f"passes 1-{reached} of {self.passes}, {samples} samples, {source_of(self.rendering)}"
+        note = f"passes 1-{reached} of {self._of_all}, {samples} samples, {source_of(self.rendering)}"
         session, seconds, memory = self.rendering.scene().session, 0.0, 0
         with contextlib.ExitStack() as undo:
             scratch = undo.enter_context(self.rendering.scratch(session))
@@ -235,7 +236,12 @@ class _Frame:
 
     def _upto(self, number: int, samples: int) -> int:
         """Return how many of *samples* the frame has after pass *number*."""
-        return sum(samples_of(number, self.passes, samples))
+        return samples_upto(self.rendering.settings, number, samples)
+
+    @property
+    def _of_all(self) -> str:
+        """All passes, as a file's note has them: files of passes with other shares of the samples are not taken for its own."""
+        return f"{self.passes} that double" if self.rendering.settings["refine"] == DOUBLING else f"{self.passes}"
 
     def _is_outdone(self, reached: int) -> bool:
         """Return whether a later pass than the one *reached* has been here: its picture is the better one."""

@@ -24,9 +24,10 @@ from brender.model.energy import Energy
 from brender.model.grant import Order, with_threads
 from brender.model.job import MISSING_FILE, RUSH, Inputs, JobSpec, Requirements
 from brender.model.nodes import dotted
+from brender.model.passes import passes_of
 from brender.model.status import ENDED_JOB, JOB_TRANSITIONS, JobStatus, change
 from brender.model.text import job_in_words
-from brender.model.units import passes_of, steps_of
+from brender.model.units import steps_of
 from brender.model.views import view_suffixes
 from brender.scheduling.chunks import chunk_size
 

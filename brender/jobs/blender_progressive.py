@@ -1,8 +1,9 @@
 """The job type ``blender-progressive``: frames of one scene of a .blend, all of them soon with few samples, and then better.
 
 Every frame is rendered first with a share of its samples, so that the whole shot can be watched early; each pass over the frames
-adds another share, until each picture is the one that a plain render would have made. A scene whose shares do not add up to that
-is drafted with one share, and then rendered as it is. Task ``p * frames + f`` is pass ``p`` of frame ``f``.
+adds another share, until each picture is the one that a plain render would have made. A pass doubles the samples of its frame,
+unless frames may be good enough before the last: then small shares end closer to that. A scene whose shares do not add up to a
+plain render is drafted with one share, and then rendered as it is. Task ``p * frames + f`` is pass ``p`` of frame ``f``.
 """
 
 from collections.abc import Mapping
@@ -20,15 +21,18 @@ from brender.jobs.view_layers import layers_apart
 from brender.model.errors import BadInput
 from brender.model.frames import frame_ranges, parse_frames
 from brender.model.job import JobSpec, PartPlan, SceneFacts, TaskPlan
+from brender.model.passes import DOUBLING, DRAFT, SAMPLES, first_share, most_passes, passes_of
 from brender.model.simulations import not_baked, not_in_order, other_cautions
-from brender.model.units import DRAFT, SAMPLES, passes_of
 
-PASSES = 8
+#: In how many passes a frame gets its samples, where nobody says so: the first takes an eighth of them either way.
+PASSES, DOUBLING_PASSES = 8, 4
 _PASSES_MOST = 64
+#: More would make the first pass a sample or two of the thousands that Cycles takes at most in practice.
+_DOUBLING_MOST = 16
 #: The ranks of frames that are not there yet, and of those whose noise is not known: before all others.
 _FIRST, _UNMEASURED = -2e9, -1e9
 AUTO = "auto"
-REFINEMENTS = (AUTO, SAMPLES, DRAFT)
+REFINEMENTS = (AUTO, DOUBLING, SAMPLES, DRAFT)
 _NOT_PROGRESSIVE = {"chunk", "film", "denoise_after", "copy_to", *(setting.name for setting in FILM_SETTINGS)}
 
 
@@ -40,13 +44,13 @@ class BlenderProgressive(BlenderAnimation):
         Setting(
             "passes",
             int,
-            "in how many passes each frame gets its samples: after the first, every frame is there with so small a share of them",
-            default=PASSES,
+            "in how many passes each frame gets its samples, each time the same share of them, unless they double",
             lowest=2,
             highest=_PASSES_MOST,
             label="Passes",
             unit="passes",
             group=ORDER,
+            without=f"{DOUBLING_PASSES} that double the samples, or {PASSES} equal ones where a noise or time ends them",
         ),
         Setting(
             "refine",
@@ -58,7 +62,8 @@ class BlenderProgressive(BlenderAnimation):
             group=ORDER,
             words=(
                 (AUTO, "samples where that is exact, else a draft"),
-                (SAMPLES, "shares of the samples, added up"),
+                (DOUBLING, "each pass doubles the samples"),
+                (SAMPLES, "each pass adds the same share of the samples"),
                 (DRAFT, "a draft with one share of the samples, then the whole frame"),
             ),
         ),
@@ -129,15 +134,27 @@ class BlenderProgressive(BlenderAnimation):
         samples = settings["samples"] or (scene.samples if engine == engine_word(scene.engine) else None)
         if samples == 1:
             raise BadInput(f"{path}: the scene {scene.name!r} takes one sample a pixel, which cannot be shared out to passes")
-        settings["passes"] = min(settings["passes"], samples or settings["passes"])
-        if settings["refine"] == DRAFT:
-            return ""
-        if engine == "eevee":
-            reason = "shares of EEVEE's samples do not add up to the same"
-        else:
-            reason = (scene.unshared or "") if engine_word(scene.engine) == "cycles" else ""
-        settings["refine"] = DRAFT if reason else SAMPLES
-        return said_of_draft(settings["passes"], reason) if reason else ""
+        reason = ""
+        if settings["refine"] != DRAFT:
+            if engine == "eevee":
+                reason = "shares of EEVEE's samples do not add up to the same"
+            else:
+                reason = (scene.unshared or "") if engine_word(scene.engine) == "cycles" else ""
+            settings["refine"] = DRAFT if reason else self._shares(settings)
+        doubles = settings["refine"] == DOUBLING
+        passes = settings["passes"] or (DOUBLING_PASSES if doubles else PASSES)
+        if doubles and passes > _DOUBLING_MOST:
+            raise BadInput(f"{passes} passes, each of which doubles the samples, are more than {_DOUBLING_MOST}: give fewer")
+        settings["passes"] = min(passes, most_passes(settings["refine"], samples) if samples else passes)
+        return said_of_draft(first_share(settings), reason) if reason else ""
+
+    @staticmethod
+    def _shares(settings: dict[str, Any]) -> str:
+        """Return how samples are shared out that may be. A frame that may be good enough early gets equal shares: the last of
+        shares that double is half of all."""
+        if settings["refine"] != AUTO:
+            return str(settings["refine"])
+        return SAMPLES if settings["passes"] or settings["noise"] or settings["until"] else DOUBLING
 
     def task_count(self, spec: JobSpec) -> int:
         return passes_of(spec.settings) * numbering_of(spec.settings).task_count

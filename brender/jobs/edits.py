@@ -17,10 +17,10 @@ from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames, frame_ranges, parse_frames
 from brender.model.job import JobSpec, TaskPlan
+from brender.model.passes import passes_of
 from brender.model.ranges import Ranges
 from brender.model.sharing import Sharing
 from brender.model.text import size_in_words
-from brender.model.units import passes_of
 
 #: So often may frames be added to a job: each time gives it tasks of its own, which it keeps when they are taken out again.
 ADDED_MOST = 64

@@ -13,9 +13,10 @@ from typing import Any
 from brender.jobs.declare import ORDER, Setting
 from brender.model.errors import BadInput
 from brender.model.frames import arrange, chunk, chunk_count, format_ranges, frame_ranges, frame_sequence
+from brender.model.passes import passes_of
 from brender.model.ranges import Ranges
 from brender.model.text import some_of
-from brender.model.units import passes_of, steps_of
+from brender.model.units import steps_of
 
 #: Why a task has no frames any more, and an attempt that had only such was stopped.
 TAKEN_OUT = "its frames were taken out of the job"

@@ -5,7 +5,8 @@ from typing import Any
 
 from brender.jobs.steps import steps_of as programs_of_steps
 from brender.model.job import BAKE, COPY, FILM, NOISY
-from brender.model.units import passes_of, steps_of
+from brender.model.passes import passes_of
+from brender.model.units import steps_of
 
 
 def part_in_words(settings: Mapping[str, Any], part: Mapping[str, Any]) -> str:

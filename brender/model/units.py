@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from brender.model.passes import passes_of
 from brender.model.text import plural
 
 #: The job type whose parts are pieces of one frame.
@@ -17,23 +18,6 @@ STILL = "blender-still"
 STEPS, BAKE_FIRST = "steps", "blender-bake"
 #: What is counted of a job that makes a film of pictures that are there.
 FILM = "film"
-
-
-#: How a frame gets better that is rendered in several passes: by shares of its samples; or it is drafted, and rendered again.
-SAMPLES, DRAFT = "samples", "draft"
-_DRAFTED_PASSES = 2
-
-
-def passes_of(settings: Mapping[str, Any]) -> int:
-    """Return in how many passes a prepared job with these *settings* goes over its frames, each a part of the frame; 0 where it
-    renders each once.
-
-    >>> passes_of({"refine": "samples", "passes": 8}), passes_of({"refine": "draft", "passes": 8}), passes_of({})
-    (8, 2, 0)
-    """
-    if "refine" not in settings:
-        return 0
-    return _DRAFTED_PASSES if settings["refine"] == DRAFT else int(settings["passes"])
 
 
 def steps_of(settings: Mapping[str, Any]) -> int:

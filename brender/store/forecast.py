@@ -1,6 +1,6 @@
 """Questions about work to come: what earlier jobs took, which workers there are for a job, and what is queued."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from brender.model.errors import BrenderError
 from brender.model.estimates import Shot, estimate, work_of
 from brender.model.job import FileFacts, Requirements
 from brender.model.nodes import WorkerInfo, choose_series, read_series
+from brender.model.passes import growth, passes_of
 from brender.model.paths import PathVariable
 from brender.model.status import JobStatus, WorkerStatus
 from brender.model.units import steps_of
@@ -49,8 +50,8 @@ def earlier_shots(record: "Record", project: str, job_type: str) -> list[Shot]:
     shots = []
     for row in job.select(*columns).where(fits).order_by(job.submitted.desc()).limit(_SHOTS):
         # A still is one frame in pieces, and a film no frame at all.
-        whole = 1 if row.settings.get("pieces") else row.completed_parts - row.kept_parts - bool(row.settings.get("film"))
-        whole //= row.passes or (1 if row.settings.get("pieces") else steps_of(row.settings))
+        rendered = row.completed_parts - row.kept_parts - bool(row.settings.get("film"))
+        whole = 1 if row.settings.get("pieces") else rendered // _parts_a_frame(row.settings)
         if whole > 0 and row.render_seconds > 0:
             shots.append(Shot(work_of(row.settings, row.facts), row.render_seconds / whole, whole))
     return shots
@@ -134,6 +135,11 @@ def _open_jobs(record: "Record") -> Iterable[_Queued]:
         yield _Queued(row.name, need, tasks - busy, busy, None if part_seconds is None else part_seconds * parts)
 
 
+def _parts_a_frame(settings: Mapping[str, Any]) -> int:
+    """Return how many parts each frame is of a job with these *settings*."""
+    return int(settings.get("pieces") or passes_of(settings) or steps_of(settings))
+
+
 def parts_a_task(row: Any) -> float:
     """Return how many parts a task of the job of *row* has: those without frames, which were taken out, are left aside."""
     return float(row.part_count / max(1, row.task_count - tasks_without_frames(row.settings)))
@@ -157,16 +163,18 @@ def _planned(row: Any) -> tuple[Requirements, Graph] | None:
 
 
 def _part_seconds(row: Any) -> float | None:
-    """Return the seconds that a part of the job of *row* takes, by those that it has; ``None`` where it has none."""
+    """Return the seconds that a part to come of the job of *row* takes, by those that it has; ``None`` where it has none."""
     rendered = row.completed_parts - row.kept_parts
-    return row.render_seconds / rendered if rendered > 0 and row.render_seconds > 0 else None
+    if rendered <= 0 or row.render_seconds <= 0:
+        return None
+    return float(row.render_seconds / rendered * growth(row.settings, row.completed_parts, row.part_count))
 
 
 def estimated_part_seconds(record: "Record", row: Any) -> float | None:
     """Return the same by what earlier jobs like it took."""
     shots = earlier_shots(record, row.__data__["project"], row.job_type)
     found = estimate(work_of(row.settings, row.facts), 1, 1, shots) if shots else None
-    return None if found is None else found.seconds / (row.settings.get("pieces") or 1)
+    return None if found is None else found.seconds / _parts_a_frame(row.settings)
 
 
 def _sharing(record: "Record", needs: list[Requirements], paths: tuple[PathVariable, ...], fleet: str) -> dict[str, int]:

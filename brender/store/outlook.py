@@ -12,6 +12,7 @@ from peewee import PeeweeException
 
 from brender.model.beginning import TIME
 from brender.model.job import Requirements
+from brender.model.passes import weight_of, weight_to_come
 from brender.model.paths import PathVariable
 from brender.model.prospect import Prospect
 from brender.model.sharing import Sharing
@@ -141,9 +142,11 @@ class Outlook:
                 continue
             since = self._change if row.id in self._known else -1
             fits = (part.job == row.id) & (part.change > since) & (part.status == "completed") & (part.seconds > 0)
-            query = part.select(part.worker, part.seconds, part.change).where(fits & ~part.kept)
+            query = part.select(part.worker, part.seconds, part.piece, part.change).where(fits & ~part.kept)
             found = list(query.order_by(part.change.desc()).limit(_PARTS_MOST).tuples())[::-1]
-            self._pace.learn(Measured(row.id, worker, seconds) for worker, seconds, _ in found)
+            self._pace.learn(
+                Measured(row.id, worker, seconds / weight_of(row.settings, piece)) for worker, seconds, piece, _ in found
+            )
             newest = max(newest, row.change, *(change for *_, change in found))
         return newest
 
@@ -177,7 +180,8 @@ class Outlook:
             return 0.0, 0.0, 0
         # What an attempt takes beside its frames, such as opening the file.
         beside = row.machine_seconds / row.render_seconds if row.render_seconds else 1.0
-        return pace.expected * min(3.0, max(1.0, beside)), pace.spread, pace.parts
+        weight = weight_to_come(row.settings, row.completed_parts, row.part_count)
+        return pace.expected * weight * min(3.0, max(1.0, beside)), pace.spread, pace.parts
 
     def _need(self, row: Any) -> Requirements | None:
         key = (row.id, row.series, row.revision)

@@ -18,6 +18,7 @@ from brender.model.answers import LOG_TAIL, PAGE
 from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
 from brender.model.job import COPY, FILM, FPS
+from brender.model.passes import growth
 from brender.model.power import SLEEPING
 from brender.model.prospect import NOT_KNOWN, Expected, Prospect
 from brender.model.quotas import QuotaKind
@@ -129,7 +130,9 @@ def seconds_left(job: dict[str, Any], busy: int) -> float | None:
     if rendered <= 0 or not busy:
         return None
     to_come = max(0, job["part_count"] - job["completed_parts"] - job["given_up_parts"])
-    return float(job["render_seconds"] / rendered * to_come / busy)
+    return float(
+        job["render_seconds"] / rendered * growth(job["settings"], job["completed_parts"], job["part_count"]) * to_come / busy
+    )
 
 
 def _fps(job: Any) -> float:

@@ -335,22 +335,22 @@ class Driver:
             }
         self.say("way", **self.ways[wanted, pieces])
 
-    def do_refined(self, passes):
-        """Whether, and of how many samples, frames can be refined in so many *passes*."""
-        if passes not in self.ways:
+    def do_refined(self, least):
+        """Whether, and of how many samples, frames can be refined that must have *least* samples or more."""
+        if least not in self.ways:
             self.set_back()
             why = split.why_not_refined(self.scene)
-            if not why and self.scene.cycles.samples < passes:
-                why = "it has fewer samples than %d passes" % passes
+            if not why and self.scene.cycles.samples < least:
+                why = "it has fewer than %d samples" % least
             if not why and split.Shown.can(self.scene):
                 self.shown = split.Shown(self.scene)  # before Cycles has anything to keep
-            self.ways[passes] = {
+            self.ways[least] = {
                 "why": why,
                 "shows": self.shown is not None,
                 "samples": 0 if why else self.scene.cycles.samples,
                 "denoises": not why and any(split.cycles_denoises(self.scene, layer) for layer in self.scene.view_layers),
             }
-        self.say("refined", **self.ways[passes])
+        self.say("refined", **self.ways[least])
 
     def set_back(self):
         """Have the scene as its file and job have it, and not set up for pieces."""

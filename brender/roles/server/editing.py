@@ -24,11 +24,11 @@ from brender.model.edit import Edit
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import Requirements
 from brender.model.output import Output
+from brender.model.passes import passes_of
 from brender.model.quotas import QuotaKind, check_licence
 from brender.model.ranges import Ranges
 from brender.model.status import ENDED_JOB, JobStatus
 from brender.model.text import plural, short_id, some_of
-from brender.model.units import passes_of
 from brender.roles.effects import Now, Send
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.jobs import PARTS_MOST, Emit, Jobs, Selection, check_series, check_submitted

@@ -36,9 +36,10 @@ from brender.model.energy import Energy
 from brender.model.frame_file import named_files
 from brender.model.job import BAKE, FILM, MISSING_AT_WORKER
 from brender.model.log_events import frames_in_words
+from brender.model.passes import passes_of
 from brender.model.status import ENDED_JOB, OPEN_WORKER, JobStatus, Outcome, PartStatus
 from brender.model.text import harmless, plural, times
-from brender.model.units import STILL, passes_of
+from brender.model.units import STILL
 from brender.roles.effects import LogEvent, Now, PublishFrame, Send
 from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog

@@ -1,0 +1,105 @@
+"""How the samples of a frame are shared out to the passes of a job that goes over its frames again and again. Pure.
+
+A frame is refined by equal shares of its samples, or by shares that double what it has; or it is drafted, and then rendered as a
+whole. Where each pass doubles the samples, each takes away as much of the noise as the one before (it falls with their square
+root), and there are fewer passes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+#: How a frame gets better from pass to pass.
+DOUBLING, SAMPLES, DRAFT = "doubling", "samples", "draft"
+_DRAFTED_PASSES = 2
+
+
+def passes_of(settings: Mapping[str, Any]) -> int:
+    """Return in how many passes a prepared job with these *settings* goes over its frames, each a part of the frame; 0 where it
+    renders each once.
+
+    >>> passes_of({"refine": "samples", "passes": 8}), passes_of({"refine": "doubling", "passes": 4})
+    (8, 4)
+    >>> passes_of({"refine": "draft", "passes": 8}), passes_of({})
+    (2, 0)
+    """
+    if "refine" not in settings:
+        return 0
+    return _DRAFTED_PASSES if settings["refine"] == DRAFT else int(settings["passes"])
+
+
+def first_share(settings: Mapping[str, Any]) -> int:
+    """Return into how many shares the samples are divided of which a frame's first pass takes one.
+
+    >>> first_share({"refine": "samples", "passes": 8}), first_share({"refine": "doubling", "passes": 4})
+    (8, 8)
+    """
+    return int(2 ** (settings["passes"] - 1) if settings["refine"] == DOUBLING else settings["passes"])
+
+
+def most_passes(refine: str, samples: int) -> int:
+    """Return in how many passes a frame with so many *samples* can be refined at most, each of which adds one sample or more.
+
+    >>> most_passes("samples", 5), most_passes("doubling", 5), most_passes("doubling", 8)
+    (5, 3, 4)
+    """
+    return samples.bit_length() if refine == DOUBLING else samples
+
+
+def samples_upto(settings: Mapping[str, Any], number: int, samples: int) -> int:
+    """Return how many of its *samples* a frame has after the pass *number*, from 1.
+
+    >>> [samples_upto({"refine": "samples", "passes": 3}, number, 100) for number in (0, 1, 2, 3)]
+    [0, 33, 66, 100]
+    >>> [samples_upto({"refine": "doubling", "passes": 4}, number, 100) for number in (0, 1, 2, 3, 4)]
+    [0, 12, 25, 50, 100]
+    """
+    if settings["refine"] != DOUBLING:
+        return int(samples * number // settings["passes"])
+    return int(samples // 2 ** (settings["passes"] - number)) if number else 0
+
+
+def weight_of(settings: Mapping[str, Any], piece: int) -> float:
+    """Return how much work a part is, as a multiple of a frame's first pass, of a job with these *settings*. *piece*: its pass,
+    or 0 for the last; 1 for each part of a job that renders its frames once.
+
+    >>> [weight_of({"refine": "doubling", "passes": 4}, piece) for piece in (1, 2, 3, 0)]
+    [1.0, 1.0, 2.0, 4.0]
+    >>> [weight_of({"refine": "draft", "passes": 8}, piece) for piece in (1, 0)], weight_of({}, 0)
+    ([1.0, 8.0], 1.0)
+    """
+    number = piece or passes_of(settings)
+    if number < 2 or settings["refine"] == SAMPLES:
+        return 1.0
+    return float(settings["passes"]) if settings["refine"] == DRAFT else 2.0 ** (number - 2)
+
+
+def weight_to_come(settings: Mapping[str, Any], completed: int, parts: int) -> float:
+    """Return the mean `weight_of` those of its *parts* that such a job has still to do, where so many are *completed*: one pass
+    after the other, as they mostly are.
+
+    >>> halfway = {"refine": "doubling", "passes": 4}
+    >>> weight_to_come(halfway, 0, 40), weight_to_come(halfway, 20, 40), weight_to_come(halfway, 35, 40), weight_to_come({}, 3, 8)
+    (2.0, 3.0, 4.0, 1.0)
+    """
+    left = parts - completed
+    return _weight(settings, completed, parts, parts) / left if left > 0 else weight_of(settings, 0)
+
+
+def growth(settings: Mapping[str, Any], completed: int, parts: int) -> float:
+    """Return how much more work a part to come is than one of those that are *completed*, in the mean, of such a job.
+
+    >>> growth({"refine": "doubling", "passes": 4}, 20, 40), growth({}, 3, 8)
+    (3.0, 1.0)
+    """
+    done = _weight(settings, 0, completed, parts) / completed if completed > 0 else 1.0
+    return weight_to_come(settings, completed, parts) / done
+
+
+def _weight(settings: Mapping[str, Any], first: int, end: int, parts: int) -> float:
+    """Return the weight of the parts from the one numbered *first* to the one before *end*, of all *parts*, in their order."""
+    passes = passes_of(settings)
+    frames = parts / passes if passes else 0
+    if not frames:
+        return float(end - first)
+    spans = ((max(first, number * frames), min(end, (number + 1) * frames), number + 1) for number in range(passes))
+    return sum(max(0.0, last - start) * weight_of(settings, number) for start, last, number in spans)
