@@ -78,7 +78,7 @@ def render_options(function: F) -> F:
             help="Render all frames with few samples first, then refine them in further passes. --passes, --noise and --until "
             "imply it.",
         ),
-        click.option("--passes", type=int, help="Passes of a progressive render, of equal shares. [default: 4; each doubles the samples]"),
+        click.option("--passes", type=int, help="Equal passes of a progressive render. [default: 4 that double the samples]"),
         click.option(
             "--noise",
             type=float,
