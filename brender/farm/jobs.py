@@ -13,6 +13,7 @@ import msgspec
 from brender.farm.dependencies import Dependencies
 from brender.farm.job_plugin import JobTypeFailed
 from brender.farm.record import Entity
+from brender.farm.refusals import Refusals
 from brender.farm.sweep import Sweep
 from brender.farm.tasks import PartState, TaskState
 from brender.jobs.declare import JobType
@@ -130,6 +131,8 @@ class JobState(Entity):
     tried again."""
     put_off_times: dict[str, int] = field(default_factory=dict)
     """How often that happened in a row, by worker."""
+    refusals: Refusals = field(default_factory=Refusals)
+    """The workers in a row that could not begin it."""
     baked: str = ""
     """Where its files travel: the digest of its .blend with the bake, or "" if there is none yet."""
     pieces: dict[int, str] = field(default_factory=dict)

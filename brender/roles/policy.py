@@ -41,6 +41,8 @@ class Policy:
     """A worker that cannot use a job's folders, which are full or do not answer, tries again after this long, each further time
     after twice as long."""
     put_off_most: float = 600.0
+    refusals: int = 5
+    """Workers in a row that cannot begin a job, before the others are not asked (`brender.farm.refusals`)."""
     plan_slice: int = 1000
     """Tasks that are created, or loaded, in one tick."""
     plan_ahead: int = 4000

@@ -494,6 +494,8 @@ class ServerCore:
         frame = progress.frame if self._makes_frames(progress.attempt) else None
         worker.frame, worker.fraction, worker.line = frame, progress.fraction, progress.line[:500]
         worker.touch()
+        if progress.fraction:
+            self.work.shows_progress(progress.attempt)
 
     def _makes_frames(self, attempt: str) -> bool:
         """Return whether *attempt* is at frames: a film has none that it could be said to be at, nor has a run of a program."""

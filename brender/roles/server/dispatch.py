@@ -317,6 +317,9 @@ class Dispatch:
             for worker in ready:
                 del job.put_off[worker]
             self.farm.changed_jobs.add(job.id)
+        if job.refusals.rests_until is not None and job.refusals.rests_until <= now.mono:
+            job.refusals.rests_until = None
+            self.farm.changed_jobs.add(job.id)
         due = [entry for entry in job.delayed if entry[0] <= now.mono and entry[1] not in running]
         if due:
             job.delayed = [entry for entry in job.delayed if entry[0] > now.mono or entry[1] in running]

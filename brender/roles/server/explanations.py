@@ -71,6 +71,8 @@ class Explanations:
                 reason = "The farm that runs now renders one other job only. `brender farm` renders this one"
             elif said := self.woken_for(job.id):
                 reason = said
+            elif job.refusals.said and (job.live or job.refusals.rests_until is not None):
+                reason = job.refusals.said
             elif (job.queued or job.live) and job.id in self._roster.jobs:
                 looks -= self._reasons.looks(job.id)
                 reason = self._reasons.reason(job.id)

@@ -11,6 +11,7 @@ from brender.farm.farm import Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.farm.jobs import JobState
 from brender.farm.output_owners import delete_files, may_own, own, retire_files
+from brender.farm.refusals import Refusals
 from brender.farm.stages import waits_for_jobs
 from brender.farm.sweep import Sweep
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, sweep_slice
@@ -275,13 +276,14 @@ class Jobs:
         """Let *worker*, or all, try *job* again. Raises `Conflict` where it is neither kept off nor put off."""
         off = job.kept_off | job.put_off.keys()
         chosen = sorted(off if worker is None else off & {worker})
-        if not chosen:
+        if not chosen and job.refusals.rests_until is None:
             raise Conflict(f"No {'such ' if worker else ''}worker is kept off the job {job.called}")
         for each in chosen:
             job.readmit(each)
             self.farm.ledger.change("kept_off", (job.id, each), {"readmitted": now.wall})
+        job.refusals.clear()
         self.farm.changed_jobs.add(job.id)
-        workers = "1 worker" if len(chosen) == 1 else f"{len(chosen)} workers"
+        workers = "1 worker" if len(chosen) == 1 else f"{len(chosen)} workers" if chosen else "all workers"
         self.activity.note(now, "readmit", f"{workers} may try {job.spec.name} again", job.id, user)
 
     def requeue(self, job: JobState, selection: Selection, now: Now, user: str) -> None:
@@ -303,6 +305,8 @@ class Jobs:
         self.adopt(job, may_own(self.farm, job.spec, job.type))
         job.failures = 0
         job.recent.clear()
+        job.refusals = Refusals(is_insisted_on=True)
+        self.farm.changed_jobs.add(job.id)
         if selection.statuses == ALL_ENDED and selection.frames is None and not job.live:
             job.unpin()
             job.forget_missing_files()

@@ -40,6 +40,21 @@ class KeptOff:
         kept, id = f"{some_of(off)} {'is' if len(off) == 1 else 'are'} kept off it", short_id(job.id)
         return f". No other worker could run it: {kept}. `brender readmit {id}` and `brender requeue {id}` let all try again"
 
+    def is_given_up(self, attempt: AttemptState, job: JobState) -> bool:
+        """Count that the machine of *attempt* lacks what *job* needs; return whether so many in a row have said so that the
+        others are not asked. They are asked where any of it was rendered, or is, or where a person has queued it again."""
+        job.refusals.by.add(attempt.worker)
+        is_rendered = job.begun > attempt.started or job.completed_parts > job.kept_parts
+        return not is_rendered and not job.refusals.is_insisted_on and len(job.refusals.by) >= self._policy.refusals
+
+    def said_of_given_up(self, job: JobState) -> str:
+        """Return what to add to the reason for which *job* ends because so many workers in a row could not begin it."""
+        id, count = short_id(job.id), len(job.refusals.by)
+        return (
+            f". {count} workers in a row have said so, and none has rendered any of it, so the others were not asked: "
+            f"`brender requeue {id}` asks them; `brender readmit {id}` before that, those {count} again too"
+        )
+
     def put_off(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
         """Keep the worker of *attempt*, which cannot use the folders of *job* now, off that for a while. It may take others."""
         if attempt.worker in job.put_off:
@@ -51,9 +66,29 @@ class KeptOff:
             # (For who asks the record when the job will be done; a server that starts again lets it try at once.)
             fields = {"failures": 0, "reason": reason, "wall": now.wall, "readmitted": now.wall + delay}
             self._farm.ledger.put("kept_off", (job.id, attempt.worker), fields)
+        self._rest(attempt, job, reason, now)
         self._farm.changed_jobs.add(job.id)
         if (worker := self._farm.workers.get(attempt.worker)) is not None:
             self._dispatch.recall(worker, now, job.id)
+
+    def _rest(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
+        """Count that the worker of *attempt* was put off. Where so many were in a row, and nothing of *job* is rendered, let it
+        rest; after that one worker at a time tries it, until one shows progress."""
+        refusals = job.refusals
+        refusals.by.add(attempt.worker)
+        if len(refusals.by) < self._policy.refusals or job.begun > attempt.started:
+            return
+        delay = min(self._policy.put_off_most, self._policy.put_off * 2 ** min(refusals.rests, 10))
+        refusals.rests += 1
+        refusals.said = (
+            f"{len(refusals.by)} workers in a row could not run it ({reason}). One tries again in some minutes; "
+            f"`brender readmit {short_id(job.id)}` lets all try at once"
+        )
+        refusals.rests_until = now.mono + delay
+        if refusals.rests == 1:
+            self._activity.note(now, "put-off", refusals.said, job.id)
+            self._farm.happened("job-attention", now.wall, job, reason=refusals.said)
+        self._dispatch.recall_job(job, now)
 
     def _keep_off(self, attempt: AttemptState, job: JobState, after: str, reason: str, now: Now) -> bool:
         """Keep the worker of *attempt* off *job*, if another could run it; return whether it is kept off now. *after*: what led

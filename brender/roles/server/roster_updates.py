@@ -213,8 +213,10 @@ class RosterUpdates:
             self.roster.job_closed(job_id, job.urgency, len(job.live), gates_of(self._demand(job)) if job.live else ())
         else:
             self.roster.job_closed(job_id)
-        if job is not None and (job.delayed or job.put_off):
-            self.delayed[job_id] = min(due for due, _ in (*job.delayed, *job.put_off.values()))
+        rest = None if job is None else job.refusals.rests_until
+        if job is not None and (job.delayed or job.put_off or rest is not None):
+            dues = [due for due, _ in (*job.delayed, *job.put_off.values())]
+            self.delayed[job_id] = min([*dues, rest] if rest is not None else dues)
         else:
             self.delayed.pop(job_id, None)
         for known, belongs in (
@@ -227,7 +229,8 @@ class RosterUpdates:
                 known.pop(job_id, None)
 
     def _is_open(self, job: JobState) -> bool:
-        return job.status in OPEN_JOB and not job.closed and self.policy.only_job in ("", job.id)
+        is_held = job.closed or job.refusals.rests_until is not None
+        return job.status in OPEN_JOB and not is_held and self.policy.only_job in ("", job.id)
 
     def _demand(self, job: JobState) -> Demand:
         return Demand(
@@ -245,7 +248,7 @@ class RosterUpdates:
             bool(job.alone),
             job.spec.project,
             job.spec.user,
-            job.spec.sharing.most_workers,
+            1 if len(job.refusals.by) >= self.policy.refusals else job.spec.sharing.most_workers,
             job.spec.sharing.rush,
             job.spec.sharing.reclaim_at_once,
         )

@@ -251,6 +251,7 @@ class Work:
         self.farm.streaks.succeeded(attempt.worker)
         job.strikes.pop(attempt.worker, None)
         job.put_off_times.pop(attempt.worker, None)
+        self._goes_on(job)
         if report.memory > job.memory:
             self.farm.needs_changed(job)
         job.count_part(task.number, report.seconds, report.memory, report.kept)
@@ -330,6 +331,15 @@ class Work:
         self.activity.note(now, "drained", f"the worker {worker.info.name} is drained: it {why}", worker=worker_id)
         self.dispatch.recall(worker, now)
 
+    def shows_progress(self, attempt_id: str) -> None:
+        """Note that the attempt renders: it could begin its job. Hot path, watched by benchmarks.dispatch."""
+        if (attempt := self.farm.attempts.get(attempt_id)) is not None:
+            self._goes_on(self.farm.jobs[attempt.job])
+
+    def _goes_on(self, job: JobState) -> None:
+        if job.refusals.by and job.refusals.clear():
+            self.farm.changed_jobs.add(job.id)
+
     def _end_where_the_rest_is_gone(self, attempt: AttemptState, job: JobState, now: Now) -> None:
         """Let *attempt* stop where all that it has left was taken out of *job*: its task is done."""
         task = self._task_of(attempt) if attempt.left_out else None
@@ -363,11 +373,13 @@ class Work:
         if not (report.permanent or report.elsewhere) and (task := self._task_of(attempt)) is not None:
             self.farm.streaks.failed(attempt.worker, task.id)  # (what its machine lacks for one job, others do not need)
         is_kept_off = report.elsewhere and self._kept_off.at_once(attempt, job, report.reason, now)
+        is_given_up = is_kept_off and report.permanent and self._kept_off.is_given_up(attempt, job)
         self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds, _cause(report), counts=not is_kept_off)
-        if is_kept_off:
+        if is_kept_off and not is_given_up:
             self._again(attempt, now)
         elif report.permanent and self._task_of(attempt) and job.status not in ENDED_JOB:
-            reason = report.reason + (self._kept_off.said_of_others(job) if report.elsewhere else "")
+            of_others = self._kept_off.said_of_given_up if is_given_up else self._kept_off.said_of_others
+            reason = report.reason + (of_others(job) if report.elsewhere else "")
             self._fail_task(self.farm.tasks[attempt.task], job, reason, now)
             self.jobs.end(job, JobStatus.FAILED, reason, now)
         else:

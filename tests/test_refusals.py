@@ -1,0 +1,104 @@
+"""Workers in a row that cannot begin a job: on a large farm the others are not asked one after the other."""
+
+import pytest
+
+from tests.test_limits_and_leaving import put_off
+from tests.world import World, animation
+
+LACKS = "nuke cannot be started"
+AWAY = "The output folder /mnt/show cannot be made: No such file or directory"
+NAMES = "abcdefghij"
+
+
+@pytest.fixture
+def world() -> World:
+    """A farm of ten workers that are busy, but for the one that `free` lets go."""
+    made = World()
+    for name in NAMES:
+        made.add_worker(name)
+    made.submit(animation(f"1-{2 * len(NAMES)}", name="busy", priority=90))
+    made.run(1)
+    return made
+
+
+def free(world: World, name: str, job: str) -> bool:
+    """Let *name* finish what it renders of others; return whether it begins *job* then."""
+    while world.workers[name].running is not None and world.workers[name].running.job != job:
+        world.finish(name)
+        world.run(1)
+    return world.workers[name].running is not None
+
+
+def ask_one_after_the_other(world: World, job: str, names: str) -> None:
+    """Let each of *names* become free, and lack the program of *job* where it begins that."""
+    for name in names:
+        if free(world, name, job):
+            world.end(name, reason=LACKS, permanent=True, elsewhere=True)
+            world.run(1)
+
+
+def tries(world: World, job: str) -> int:
+    return sum(row["outcome"] == "failed" for row in world.ask("attempts", job=job))
+
+
+def test_a_program_that_five_machines_in_a_row_lack_ends_the_job_and_a_requeue_asks_the_others(world: World) -> None:
+    job = world.submit(animation("1-100"))["id"]
+    ask_one_after_the_other(world, job, NAMES[:7])
+    record = world.ask("job", id=job)
+    assert record["status"] == "failed" and tries(world, job) == 5
+    assert record["reason"].startswith(f"{LACKS}. 5 workers in a row have said so") and f"requeue {job[:8]}`" in record["reason"]
+    world.act("requeue", job)
+    world.run(2)
+    ask_one_after_the_other(world, job, NAMES[5:])
+    record = world.ask("job", id=job)
+    assert record["status"] == "failed" and ". No other worker could run it: " in record["reason"]
+    assert tries(world, job) == len(NAMES)
+    assert world.server.dispatch.audit() == []
+
+
+def test_a_job_that_one_machine_renders_is_not_given_up_and_goes_to_the_others_once_it_shows_progress(world: World) -> None:
+    job = world.submit(animation("1-100"))["id"]
+    assert free(world, "j", job)
+    ask_one_after_the_other(world, job, NAMES[:7])
+    assert world.status(job) == "active" and tries(world, job) == 5
+    core = world.workers["j"].core
+    assert core.running is not None
+    world._work("j", core.progressed(core.running.attempt, 1, 0.1, "", "", world._at()))
+    world.run(2)
+    assert all(world.workers[name].running is not None for name in "fg")
+
+
+def test_a_folder_that_five_machines_in_a_row_cannot_use_is_tried_by_one_at_a_time_until_one_can() -> None:
+    world = World()
+    for name in NAMES:
+        world.add_worker(name)
+    job = world.submit(animation("1-100"))["id"]
+    world.run(1)
+    for name in NAMES:
+        put_off(world, name, AWAY)
+    world.run(5)
+    assert world.ask("job", id=job)["reason"].startswith(f"10 workers in a row could not run it ({AWAY}). One tries again")
+    for _ in range(3):
+        world.run(700)
+        (name,) = (each for each in NAMES if world.workers[each].running is not None)
+        put_off(world, name, AWAY)
+    assert world.server.dispatch.audit() == []
+    world.run(700)
+    (name,) = (each for each in NAMES if world.workers[each].running is not None)
+    world.finish(name)
+    world.run(1)
+    assert sum(world.workers[each].running is not None for each in NAMES) == len(NAMES), "all go on once one frame is there"
+    assert sorted(world.finish_everything())[-1] == 100 and world.status(job) == "completed"
+
+
+def test_a_job_that_rests_is_tried_by_all_at_once_where_somebody_says_so() -> None:
+    world = World()
+    for name in NAMES:
+        world.add_worker(name)
+    job = world.submit(animation("1-100"))["id"]
+    world.run(1)
+    for name in NAMES:
+        put_off(world, name, AWAY)
+    world.act("readmit", job)
+    world.run(2)
+    assert all(world.workers[name].running is not None for name in NAMES)
