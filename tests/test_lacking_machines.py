@@ -100,6 +100,15 @@ def test_an_output_folder_that_is_not_mounted_here_is_tried_here_again_in_some_m
     assert end.put_off and not end.elsewhere and not end.permanent
 
 
+def test_an_output_folder_that_may_not_be_written_is_found_before_anything_is_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # (a stand-in: who runs the tests may be root)
+    with pytest.raises(AttemptFailed, match="out cannot be used: Permission denied") as failed:
+        make_output_folder(attempt_at(tmp_path, {}, output=str(tmp_path / "out")))
+    assert failed.value.follows is Follows.LATER
+
+
 def test_an_add_on_that_is_not_for_the_blender_here_is_tried_at_another_machine(tmp_path: Path) -> None:
     addon = AddOn(name="New", module="new", digest="0" * 64, size=1, oldest=(5, 0, 0))
     old = Blender(kind="executable", path="/opt/blender", version=(3, 6, 0))

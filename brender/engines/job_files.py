@@ -6,6 +6,8 @@ on one machine do not take each other's files away.
 """
 
 import contextlib
+import errno
+import os
 import queue
 import threading
 import time
@@ -283,7 +285,9 @@ def make_output_folder(attempt: Attempt) -> Path:
     root, relative = attempt.output
     try:
         with Directory.open(root, relative, make=True):
-            return folder
+            if os.access(folder, os.W_OK | os.X_OK):
+                return folder
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))  # before anything is rendered in vain
     except OSError as error:
         if error.errno in NO_ROOM | NO_ANSWER:
             raise
