@@ -4,6 +4,7 @@ Priority first; among equals the project with the smallest share of the farm, th
 (brender.scheduling.shares). Of one user's jobs there the one that the fewest workers render, as far as it is decided now what
 each renders last, then the one with the fewest live attempts, then the oldest. (A task that waits behind frames of another job is
 no share of the workers.) An idle worker comes before a prefetch anywhere. A worker of a pool takes the jobs of that pool first.
+Of idle workers that are alike, the one takes a task that has its scene open, or its files (brender.scheduling.warmth).
 
 Hot path, watched by benchmarks.scale and benchmarks.dispatch.
 """
@@ -55,7 +56,7 @@ class _Round:
         if self.roster.queues.hungry:
             for worker in self._in_order(idle=True):
                 if (best := self._best(worker)) is not None:
-                    self._take(worker, best, TAKE_COST)
+                    self._take(self._nearest(best, worker), best, TAKE_COST)
         self.found.idle_served = self.left > 0 or not self.roster.queues.hungry
         if self.found.idle_served and self.roster.queues.hungry:
             for worker in self._in_order(idle=False):
@@ -154,6 +155,12 @@ class _Round:
         if not job.kind.reach & bit or not fits(job.demand, worker, self.roster.free):
             return None
         return job
+
+    def _nearest(self, job: Job, worker: Worker) -> Worker:
+        """Return who takes the task of *job* that *worker* would take: an idle one like it that has its scene open, if there is
+        one."""
+        roster, demand = self.roster, job.demand
+        return roster.warmth.nearest(demand, worker, lambda each: fits(demand, each, roster.free))
 
     def _prefetch(self, worker: Worker) -> None:
         width, cost = len(self.roster.workers), TAKE_COST

@@ -83,6 +83,8 @@ class Worker:
     """The cores that its grants reserve."""
     gpu_memory: int = 0
     """The bytes of GPU memory that its grants reserve."""
+    scenes: dict[str, str] = field(default_factory=dict)
+    """The last scenes that it had open (`Demand.scene`), by their files; the newest is the last."""
 
     def stand_in(self, place: "list[int] | None") -> None:
         """Leave the queue that it stands in for *place*; ``None``: for none."""

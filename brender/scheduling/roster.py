@@ -21,6 +21,7 @@ from brender.scheduling.machines import Machines
 from brender.scheduling.queues import Queues
 from brender.scheduling.ready import Ready
 from brender.scheduling.terms import Demand, Take
+from brender.scheduling.warmth import Warmth
 
 #: What it costs of a budget to compare a job with `Limits`, and to have it in another class.
 _COMPARE_COST, _MOVE_COST = 15, 25
@@ -44,6 +45,7 @@ class Roster:
         self.gates = Gates()
         self.ready = Ready(self.gates)
         self.shares = self.ready.shares
+        self.warmth = Warmth()
         self.lonely: dict[str, None] = {}
         """The ids of the open jobs that render alone on a machine."""
         self.reserving: dict[str, None] = {}
@@ -117,6 +119,7 @@ class Roster:
         if worker is not None:
             self._set_load(worker, 0, False, False)
             self._set_tail(worker, "")
+            self.warmth.forget(worker)
             worker.stand_in(None)
             self._leave_class(worker)
             del self.by_order[worker.order]
@@ -303,6 +306,8 @@ class Roster:
                     del self._tails[job_id]
                 if (job := self.jobs.get(job_id)) is not None:
                     self._rank(job)
+                    if more > 0:
+                        self.warmth.note(worker, job.demand)
 
     def _drop_job(self, job: Job) -> None:
         demand, kind = job.demand, job.kind

@@ -42,6 +42,7 @@ class Demand:
     it ran out of memory beside others, and it now renders where no other slot of the machine does. ``project`` and ``user`` are
     those whose shares of the farm it takes. ``most``: so many attempts of it may be live at most; 0: any number. ``rush``: where
     no worker is free, what is less urgent gives way; ``reclaims``: the same at the workers of its pool, for others' tasks.
+    ``files`` are those of its scene, by a name that later versions of them have too, and ``scene`` is this version; "" for none.
     """
 
     job: str
@@ -61,6 +62,8 @@ class Demand:
     most: int = 0
     rush: bool = False
     reclaims: bool = False
+    files: str = ""
+    scene: str = ""
 
     @property
     def reserves(self) -> bool:

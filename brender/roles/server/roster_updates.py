@@ -251,4 +251,13 @@ class RosterUpdates:
             1 if len(job.refusals.by) >= self.policy.refusals else job.spec.sharing.most_workers,
             job.spec.sharing.rush,
             job.spec.sharing.reclaim_at_once,
+            *_scene(job),
         )
+
+
+def _scene(job: JobState) -> tuple[str, str]:
+    """Return the files of the scene that *job* renders, as `Demand` has them, and the scene: where the files travel, each version
+    has a bundle of its own."""
+    spec = job.spec
+    files = f"{spec.project}\n{file}" if (file := spec.settings.get("file")) else ""
+    return files, spec.bundle or files if files else ""
