@@ -55,7 +55,7 @@ def owner_of(secret: str) -> str:
     with farm().reader.record() as record:
         token = record.tables.ApiToken.get_or_none(digest=token_digest(secret))
     if token is None or token.revoked is not None:
-        raise Unauthorized("This token is not good (any more): make a new one on the page of your account")
+        raise Unauthorized("This token is not valid (any more): make a new one on the page of your account")
     if token.expires is not None and token.expires < now:
         raise TokenExpired("This token has expired: sign in again, or make a new one on the page of your account")
     g.token_id = token.id

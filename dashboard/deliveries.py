@@ -29,7 +29,7 @@ class Deliveries:
         with self._lock:
             mine = self._waiting.get(target)
             if len(self._waiting) >= _TARGETS_MOST if mine is None else len(mine) >= _WAITING_MOST:
-                log.warning("too much to tell at once; nobody tells %s", what)
+                log.warning("too many notifications wait; none is sent about %s", what)
             elif mine is not None:
                 mine.append((deliver, what))
             else:

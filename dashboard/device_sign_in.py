@@ -40,7 +40,7 @@ OPEN = frozenset({"v1-device.post-/device/code", "v1-device.post-/device/token"}
 _PENDING = "Nobody has confirmed the code yet"
 _SLOW_DOWN = f"Asked too often: wait {INTERVAL_SECONDS} seconds longer between two questions from now on"
 _DENIED = "The code was declined on the page"
-_EXPIRED = "The code is not good any more: ask for a new one"
+_EXPIRED = "The code is not valid any more: ask for a new one"
 
 
 class CodeWanted(msgspec.Struct, frozen=True):

@@ -102,7 +102,7 @@ class FrameFiles:
                     exchange.fetch(job, part, target, file=number, small=small)
                 target.replace(path)
         except (Unreachable, BadInput, OSError) as error:
-            raise NotFound(f"It lies on the server's machine, and could not be had from there: {error}") from error
+            raise NotFound(f"It is on the server's machine, and could not be fetched from there: {error}") from error
         self._make_room()
         return path
 

@@ -39,7 +39,7 @@ def admission(app: Flask) -> Admission:
                 if request.endpoint != _UPLOAD:
                     raise RequestEntityTooLarge
                 if not request.content_length:
-                    raise LengthRequired("Say how long the files are (Content-Length), so that it is seen whether there is room")
+                    raise LengthRequired("Say how long the files are (Content-Length), so that the dashboard can check for room")
                 need("submit")
                 return farm().uploads.reserve(user_name(), request.content_length)
             except Exception as error:

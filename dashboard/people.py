@@ -209,7 +209,7 @@ def need(action: str) -> None:
     """Check that the user of now may do *action*, for what the dashboard shows or keeps itself: what the server does, it is asked
     for, and says itself who may. Raises `Forbidden`."""
     if not current_user.may(action):
-        raise NotAllowed(why_not(Actor(current_user.role), action, "") or "Who has no account may not do that: sign in")
+        raise NotAllowed(why_not(Actor(current_user.role), action, "") or "Sign in first: without an account you may not do that")
 
 
 @blueprint.route("/login", methods=["GET", "POST"])

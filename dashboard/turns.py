@@ -28,7 +28,7 @@ class Turns:
         with self._changed:
             if not self._changed.wait_for(lambda: self._has_room(user), self._wait):
                 if self._taken[user] >= self._of_one:
-                    text = f"You have as many {self._what} in the making as one may ({self._of_one})"
+                    text = f"You have as many {self._what} in the making as one user may ({self._of_one})"
                 else:
                     text = f"The dashboard makes as many {self._what} as it may at once ({self._in_all})"
                 raise TooManyRequests(f"{text}: try again when one is done", retry_after=_AGAIN_SECONDS)

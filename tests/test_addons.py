@@ -251,7 +251,7 @@ def test_a_manifest_that_lacks_what_blender_requires_is_refused_where_it_is_pack
         ('id = "red-ext"', "Blender takes letters, digits and single underscores"),
         ('maintainer = " me "', "with blanks around it"),
         ("license = []", "not a list of texts"),
-        ('wheels = ["./x.whl"]', "not called as a wheel is"),
+        ('wheels = ["./x.whl"]', "not the name of a wheel"),
         ("wheels = 3", "not a list of texts"),
     ],
 )

@@ -432,7 +432,7 @@ def test_one_user_has_one_film_made_at_once_and_the_dashboard_makes_two(
         again, third = readers[0].get(film), readers[2].get(film)
         go.set()
         made = [each.result(30) for each in making]
-    assert again.status_code == 429 and "as many films in the making as one may" in again.text and again.headers["Retry-After"]
+    assert again.status_code == 429 and "films in the making as one user may" in again.text and again.headers["Retry-After"]
     assert third.status_code == 429 and "as many films as it may at once" in third.text
     assert [(each.status_code, each.data) for each in made] == [(200, b"film")] * 2
     for each in made:

@@ -52,7 +52,7 @@ def test_frames_wait_for_the_bake_and_the_film_for_the_frames() -> None:
 
 def test_nothing_to_bake_or_what_keeps_its_cache_in_files_is_refused() -> None:
     kind = job_type("blender-bake")
-    with pytest.raises(BadInput, match="simulates that is not baked already"):
+    with pytest.raises(BadInput, match="has no simulation that is still to bake"):
         kind.prepare(simulating())
     fluid = Simulation(kind="fluid", owner="Domain", first=1, last=8)
     with pytest.raises(BadInput, match=r"The fluid in 'Domain' keeps its cache in files: bake it in Blender"):

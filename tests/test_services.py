@@ -181,7 +181,7 @@ def test_a_unit_is_shown_to_root_too_with_an_account_that_is_to_be_replaced(
     assert "--run-as ACCOUNT" in shown.err
     assert plistlib.loads(command(capsys, "service", "show", "--for", "launchd", "worker").out.encode())["UserName"] == "brender"
     installed = command(capsys, "service", "install", "worker")
-    assert installed.code == 2 and "Nothing says who is to run it" in installed.err
+    assert installed.code == 2 and "No account is named to run it" in installed.err
 
 
 def test_a_service_knows_the_settings_file_that_it_names_and_nothing_of_who_installs_it(

@@ -123,7 +123,7 @@ def _asking(
     ("path", "token", "length", "status", "says"),
     [
         (f"{API}/uploads", "", 10**10, 401, "Sign in first"),
-        (f"{API}/uploads", "wrong", 10**10, 401, "not good"),
+        (f"{API}/uploads", "wrong", 10**10, 401, "not valid"),
         (f"{API}/uploads", "vera", 10**10, 403, "may not submit jobs"),
         (f"{API}/uploads", "anna", 10**10, 413, "one user may upload 8.0 MB a day"),
         (f"{API}/jobs", "anna", 2**21, 413, "too much at once"),

@@ -40,7 +40,7 @@ def list_addons(data: Path, config: Path | None, verbose: bool, server: str | No
     if missing := [row["module"] for row in rows if not row.get("is_here", True)]:
         say(
             f"Warning: the files of {' and '.join(missing)} are not on the server (any more), and renders that would have "
-            f"{'it' if len(missing) == 1 else 'them'} are refused: `brender addon add PATH` gives them again",
+            f"{'it' if len(missing) == 1 else 'them'} are refused: `brender addon add PATH` adds them again",
             err=True,
         )
 

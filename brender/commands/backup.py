@@ -114,7 +114,7 @@ def _restore_archive(archive: Path, where: str, folder: DataFolder) -> None:
             added = lay_in(unpacked, folder)
         except OSError as error:
             raise BadInput(
-                f"The files of {archive} could not be put into {folder.root}: {in_words(error)}. Do it again"
+                f"The files of {archive} could not be written to {folder.root}: {in_words(error)}. Do it again"
             ) from error
         kept = put_back(unpacked / RECORD, where, folder.backups)
         _say_restored(archive, where, folder, kept)
@@ -123,16 +123,16 @@ def _restore_archive(archive: Path, where: str, folder: DataFolder) -> None:
             nodes = put_nodes_back(unpacked, folder)
         except OSError as error:
             raise BadInput(
-                f"But the farm has its earlier keys still: {folder.root / 'keys'} could not be replaced: {in_words(error)}. "
+                f"But the farm still has its earlier keys: {folder.root / 'keys'} could not be replaced: {in_words(error)}. "
                 "Do it again"
             ) from error
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
     say(f"{plural(added, 'file')} added to {folder.root}")
     if nodes:
-        say("The managers and workers of this data folder have their keys of the archive again")
+        say("The managers and workers of this data folder have the keys from the archive")
     if keys is not None:
-        say(f"The farm has the keys of the archive again; those that were there are kept: {keys}")
+        say(f"The farm has the keys from the archive; the earlier ones are kept: {keys}")
 
 
 def _say_restored(backup: Path, where: str, folder: DataFolder, kept: Path | None) -> None:

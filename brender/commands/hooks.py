@@ -106,12 +106,14 @@ def test_hook(data: Path, config: Path | None, verbose: bool, server: str | None
         while time.monotonic() < until:
             row = _hook(connection, hook)
             if delivery not in row["ids"]:
-                say(f"The hook {hook} was told")
+                say(f"The hook {hook} accepted the delivery")
                 return
             if row["error"]:
-                raise BrenderError(f"The hook {hook} was not told: {row['error']}. It is tried again, ever less often, for a day")
+                raise BrenderError(
+                    f"The hook {hook} did not accept it: {row['error']}. It is tried again for a day, at growing intervals"
+                )
             time.sleep(_LOOK_SECONDS)
-        raise BrenderError(f"The hook {hook} was not told yet; {row['waiting']:,} waiting in all. `brender hooks list` says why")
+        raise BrenderError(f"The hook {hook} has not answered yet; {row['waiting']:,} wait. `brender hooks list` says why")
 
 
 @hooks.command("remove", cls=Configured, section="hooks")

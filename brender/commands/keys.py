@@ -228,5 +228,5 @@ def discover(data: Path, config: Path | None, verbose: bool, as_json: bool) -> N
     print_table(
         ("ROLE", "NAME", "ADDRESS", "KEY"),
         [(each.role, each.name, each.address, each.key) for each in found],
-        empty="None is heard of on this network. Servers and managers that listen on loopback only do not say so",
+        empty="No server or manager was found on this network. Those that listen on loopback only are not announced",
     )

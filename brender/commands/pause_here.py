@@ -22,7 +22,7 @@ def pause_here(data: Path, config: Path | None, verbose: bool, hours: float, aft
     """Let the workers of this machine's data folder pause for HOURS (4, if not said). They go on by themselves. No key of the
     farm's is needed for it, and no connection."""
     if end and after_frame:
-        raise BadInput("--end lets work go on, so that --after-frame means nothing")
+        raise BadInput("--end ends the pause, so --after-frame means nothing with it")
     before = read_pause(data, time.time())
     if not (data / "workers").is_dir():
         raise BadInput(f"No worker was ever started with the data folder {data}: give theirs with --data")

@@ -474,7 +474,7 @@ def dashboard(
     role = Dashboard(folder, address, *as_dashboard(server, folder), database or "", settings)
     say_of_role(f"brender-dashboard is at {role.url}")
     if not role.has_users():
-        say("Nobody may come in yet. This link makes the first admin, once:")
+        say("There are no users yet. This link makes the first admin, once:")
         say(role.setup_url)
         if address.host in ("0.0.0.0", "::") and not public_url and (own := own_address()):
             say(f"From another machine: {role.setup_url.replace('127.0.0.1', own, 1)}")

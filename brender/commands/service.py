@@ -282,7 +282,7 @@ def _named_account(named: str, of_user: bool) -> str:
     account = _account(named, of_user)
     if account is None:
         raise BadInput(
-            "Nothing says who is to run it, and root should not. Make an account for it "
+            "No account is named to run it, and root should not. Make an account for it "
             f"(useradd --system --create-home {_PLACEHOLDER}), and name that: --run-as {_PLACEHOLDER}"
         )
     return account

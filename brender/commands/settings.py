@@ -75,7 +75,7 @@ def show(config: Path | None, of_all: bool, is_json: bool, table: str) -> None:
     print_table(
         ("TABLE", "SETTING", "VALUE", "FROM"),
         shown,
-        "Every setting is as it is by default. `brender config show --all` shows them",
+        "Every setting has its default. `brender config show --all` shows them",
     )
 
 

@@ -67,7 +67,7 @@ def shares(
         if half_life is not None:
             seconds = half_life * _HOUR if isinstance(half_life, float) else half_life
             told = connection.manage("set-half-life", seconds=seconds)
-            say(f"What was used of the farm counts half after {told['seconds'] / _HOUR:g} hours from now on")
+            say(f"Earlier use of the farm counts half after {told['seconds'] / _HOUR:g} hours from now on")
         if named or half_life is not None:
             return
         answer = connection.ask("shares")

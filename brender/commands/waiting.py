@@ -126,7 +126,7 @@ def wait_for_frames(
     record = wait_for(client, job, screen, keep_up, pictures)
     check_ended_well(record)
     if not all_here and not sees_folder(client, record):
-        screen.warn(f"{record['output']} is not seen on this machine, so that its files were not looked at")
+        screen.warn(f"{record['output']} is not seen on this machine, so its files were not checked")
         return record
     if not (gone := gone_files(client, record)):
         return record

@@ -214,7 +214,7 @@ def worker(
     gpus = find_devices(found) if gpu_is_likely() or set(devices) - {"auto", "cpu"} else ()
     if slots:  # ("" in the words of one slot: the settings file may name slots for all)
         if devices or threads:
-            raise BadInput("--slots shares the machine out by itself: leave out --device and --threads, or start single workers")
+            raise BadInput("--slots divides the machine itself: leave out --device and --threads, or start single workers")
         shares = share_out(slots, gpus, psutil.cpu_count() or 1)
         common_options = [
             *(word for path in blenders for word in ("--blender", path)),

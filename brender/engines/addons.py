@@ -29,7 +29,7 @@ def addons_for(attempt: Attempt, blender: Blender, folder: Path) -> list[dict[st
 
 def _unpack(attempt: Attempt, folder: Path) -> None:
     if attempt.place.courier is None:
-        raise AttemptFailed("This worker has nothing to bring a job's add-ons with")
+        raise AttemptFailed("This worker has no connection to fetch a job's add-ons")
     for addon in attempt.order.addons:
         blob = folder / f"{addon.digest}.blob"
         try:

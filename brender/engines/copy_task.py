@@ -65,7 +65,7 @@ def _copy(rendering: Rendering, source: Path, root: Path, place: str, digest: st
                 stage(root, place, own_root / own_place, temporary, below=own_root, copies=True, progress=attempt.check)
             )
         if _digest_of(attempt, staged.descriptor) != digest:
-            raise AttemptFailed(f"The copy of {source} in {root / place} is not like it: a disk or a network has changed it")
+            raise AttemptFailed(f"The copy of {source} in {root / place} differs from it: a disk or a network has changed it")
         rendering.files.publish(staged, before)
     if _digest(attempt, root, place) != digest:
         raise AttemptFailed(f"Another program put a file at {root / place} while it was copied there, and that stays")

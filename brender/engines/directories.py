@@ -203,4 +203,4 @@ def _link_in_the_way(path: Path) -> OSError:
 
 
 def _not_regular(path: Path) -> OSError:
-    return OSError(errno.EINVAL, "That is a link, a device or a pipe, where a file is wanted", str(path))
+    return OSError(errno.EINVAL, "That is a link, a device or a pipe, and not a file", str(path))

@@ -38,7 +38,7 @@ def check_manifest(told: Mapping[str, Any], where: str) -> None:
         raise BadInput(f"{where} has wheels that are not a list of texts: Blender enables no such extension")
     for wheel in told.get("wheels", []):
         if len(PurePosixPath(str(wheel)).stem.split("-")) not in _WHEEL_PARTS or not str(wheel).endswith(".whl"):
-            raise BadInput(f"{where} names {wheel!r}, which is not called as a wheel is: Blender enables no such extension")
+            raise BadInput(f"{where} names {wheel!r}, which is not the name of a wheel: Blender enables no such extension")
 
 
 def check_id(id: str, where: str) -> None:

@@ -28,7 +28,7 @@ def make_film(frames: Iterable[Path], fps: float, target: Path, width: int = 0) 
         raise BadInput(f"A film has more than 0 and up to {_FPS_MOST:.0f} frames a second, not {fps:g}")
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
-        raise NotFound("There is no ffmpeg on this machine, which films are made with (on Debian: apt-get install ffmpeg)")
+        raise NotFound("There is no ffmpeg on this machine, and films need it (on Debian: apt-get install ffmpeg)")
     coming = iter(frames)
     first = next(coming, None)
     if first is None:
@@ -73,7 +73,7 @@ def _shown(path: Path, width: int) -> Any:
     try:
         return displayed(path, width)
     except BadPicture as error:
-        raise BadInput(f"{path.name} cannot be made part of a film: {error}") from error
+        raise BadInput(f"{path.name} cannot be used in a film: {error}") from error
 
 
 def _pixels(image: Any, size: tuple[int, int]) -> bytes:

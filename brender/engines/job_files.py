@@ -55,7 +55,7 @@ def travel(attempt: Attempt) -> None:
     the server has its file. Raises `AttemptFailed` or `AttemptStopped`."""
     courier = attempt.place.courier
     if courier is None:
-        raise AttemptFailed("This worker has nothing to bring a job's files with")
+        raise AttemptFailed("This worker has no connection to fetch a job's files")
     folder = attempt.place.job_folder(attempt.order.job)
     files = folder / "files"
     _trust(folder)
@@ -138,7 +138,7 @@ def bring(attempt: Attempt, courier: Courier, places: Places, sizes: Mapping[str
                     waiting.insert(0, blob)
                     continue
             if reason:
-                raise AttemptFailed(f"A file of the job cannot be had: {reason}", cause=Cause.FILES)
+                raise AttemptFailed(f"A file of the job could not be fetched: {reason}", cause=Cause.FILES)
             here += sizes[blob] if sizes else 0
         attempt.check()
         if (now := time.monotonic()) - told >= _LOOK_SECONDS:
@@ -266,7 +266,7 @@ def _delivered(attempt: Attempt, courier: Courier, part: PartFinished, latest: P
             attempt.check()
             _tell(attempt, courier, replace(latest, line=courier.refused() or f"sending {name}"))
         if delivery.reason:
-            raise AttemptFailed(f"{name} could not be brought to the server: {delivery.reason}", cause=Cause.FILES)
+            raise AttemptFailed(f"{name} could not be sent to the server: {delivery.reason}", cause=Cause.FILES)
     return part
 
 

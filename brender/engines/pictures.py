@@ -72,9 +72,7 @@ def verify(path: Path, size: tuple[int, int] | None, filled: bool = False) -> Pi
     if size is not None and (spec.full_width, spec.full_height) != size and (spec.width, spec.height) != size:
         raise BadPicture(f"the picture is {spec.width} x {spec.height}, where {size[0]} x {size[1]} was asked for")
     if max(spec.width, spec.height) > _LONGEST_SIDE or spec.nchannels > _MOST_CHANNELS or spec.depth > 1:
-        raise BadPicture(
-            f"it says of itself that it is {spec.width} x {spec.height} x {spec.depth}, of {spec.nchannels} channels"
-        )
+        raise BadPicture(f"its header says {spec.width} x {spec.height} x {spec.depth}, of {spec.nchannels} channels")
     # Reading is lazy; force all of it, which is what finds a file that ends too early.
     if not picture.read(0, 0, True, oiio.FLOAT):
         raise BadPicture(f"the file that was written does not decode: {picture.geterror()}")
@@ -122,7 +120,7 @@ def _strange(picture: Any, stats: Any) -> list[str]:
     most = 0.0 if picture.nativespec().format.basetype in (oiio.HALF, oiio.FLOAT, oiio.DOUBLE) else _BLACK
     found = []
     if any(stats.nancount[channel] or stats.infcount[channel] for channel in range(len(stats.nancount))):
-        found.append("has pixels that are no numbers (NaN or infinite)")
+        found.append("has pixels that are not numbers (NaN or infinite)")
     if colors and all(stats.max[channel] <= most for channel in colors):
         found.append("is all black")
     return found

@@ -91,7 +91,7 @@ def do_pass(rendering: Rendering, part: PartGrant, folder: Path, index: int) -> 
     except AttemptFailed:
         if base is None or frame.is_whole(base):
             raise
-        rendering.attempt.log.say(f"frame {part.frame}: {base.file} is damaged, and what was in it is rendered again")
+        rendering.attempt.log.say(f"frame {part.frame}: {base.file} is damaged, and its samples are rendered again")
         frame.clear()
         frame.refine(None, index, way["samples"], denoises=way["denoises"], shows=way["shows"])
 

@@ -75,8 +75,8 @@ class BlenderBake(BlenderAnimation):
             raise BadInput(f"{files[0].words[0].upper()}{files[0].words[1:]} keeps its cache in files: bake it in Blender")
         if not not_baked(scene.simulations, frames):
             raise BadInput(
-                f"Nothing in the scene {scene.name!r} simulates that is not baked already: submit it as blender-animation (leave "
-                "out --type)"
+                f"The scene {scene.name!r} has no simulation that is still to bake: submit it as blender-animation (leave out "
+                "--type)"
             )
         warnings += [each for each in other_cautions(scene.simulations, frames) if each not in warnings]
 

@@ -171,7 +171,7 @@ def _check_plan(kind: JobType, spec: JobSpec, revised: JobSpec, edit: Edit, of_f
                 f"or its type cannot number them so. `{clone_command(spec.id, edit)}` renders them as a job of their own"
             )
         raise BadInput(
-            "So edited, the job would have other tasks, or files with other names: "
+            "This edit would give the job other tasks, or files with other names: "
             f"`{clone_command(spec.id, edit)}` submits it again"
         )
 

@@ -153,7 +153,7 @@ def upload() -> Any:
     """Take in files: .blend files and what they need, each under its path beside the others, or those of an upload."""
     need("submit")
     if not request.content_length:
-        raise LengthRequired("Say how long the files are (Content-Length), so that it is seen whether there is room")
+        raise LengthRequired("Say how long the files are (Content-Length), so that the dashboard can check for room")
     request.max_content_length = current_app.config["UPLOAD_LENGTH"]
     uploads = farm().uploads
     into = str(request.args.get("upload", ""))
@@ -175,7 +175,7 @@ def upload() -> Any:
 def offer(body: Offer) -> Any:
     """Add files by their content to an upload, or to a new one, and return which of them the farm lacks: those are uploaded."""
     if len({each.path for each in body.files}) < len(body.files):
-        raise BadInput("Two of the files are to have one path: offer each path once")
+        raise BadInput("Two of the files have the same path: give each path once")
     uploads = farm().uploads
     kept = uploads.more(body.upload, user_name()) if body.upload else uploads.new(user_name())
     known = {each.path for each in body.files if _is_known(each)}

@@ -244,7 +244,7 @@ def _compiled(body: _Body) -> tuple[_Body, tuple[str, ...]]:
     what the submitter should know of that. Raises `BadInput`."""
     named = [each for each in ("template", "source", "again", "facts") if getattr(body, each, None)]
     if len(named) > 1:
-        raise BadInput(f"A job is made of one thing, and not of {' and '.join(named)}: leave out the others")
+        raise BadInput(f"A job has one of these, and not {' and '.join(named)}: leave out the others")
     if body.template is not None:
         made = compiled(body.template, body.settings)  # ("" is a value of a parameter like another)
         steps = {"job_type": STEPS, "settings": made.settings, "name": body.name or made.name}

@@ -28,7 +28,7 @@ from brender.roles.server.nodes import Nodes
 #: What a stranger is told, whatever was wrong.
 REFUSED = "refused"
 _USES_MOST = 100_000
-_HOW_TO_GET_ONE = "Ask the one who runs the farm for a new one: {}"
+_HOW_TO_GET_ONE = "Ask an admin of the farm for a new one: {}"
 #: The keys that lie in the server's own data folder, in ``keys``, and their names there.
 _OWN = {KeyRole.ADMIN: "local", KeyRole.DASHBOARD: "dashboard"}
 #: The name of a client whose token has none, as tokens of earlier versions may. It does not choose one itself, since it submits
