@@ -47,8 +47,9 @@ def test_a_frame_that_is_denoised_afterwards_is_the_one_that_blender_denoises_as
     file = scene(blender, tmp_path)
     with studio(tmp_path / "worker", blender) as farm:
         if not can_denoise(blender):
-            spec = farm.job(file, tmp_path / "after", denoise_after=True)
-            assert "was built without Open Image Denoise" in farm.run(spec, 0).ended.reason
+            for after in (True, False):
+                spec = farm.job(file, tmp_path / "after", denoise_after=after)
+                assert "was built without Open Image Denoise" in farm.run(spec, 0).ended.reason
             assert not any((tmp_path / "after").iterdir())
             return
         outcomes = render(farm, file, tmp_path / "after", denoise_after=True, format="OPEN_EXR_MULTILAYER")

@@ -176,7 +176,7 @@ def test_the_tutorial_s_own_code_makes_a_contact_sheet(
     console = [line.strip() for each in blocks if "JOB_TYPE" not in each for line in each.splitlines() if line.strip()]
     assert len(console) == 3
     for line in console[:2]:
-        line = line.replace("RENDERS", str(tmp_path / "renders")).replace("SHEETS", str(tmp_path / "sheets"))
+        line = line.replace("/RENDERS", str(tmp_path / "renders")).replace("SHEETS", str(tmp_path / "sheets"))
         said = command(capsys, *shlex.split(line)[1:], "--data", module_farm.folder.root)
         assert said.code == 0, said.err
     assert (tmp_path / "sheets" / "sheet.png").stat().st_size > 0

@@ -17,6 +17,7 @@ from brender.blendfile.facts import inspect
 from brender.blendfile.packing import packed
 from brender.blendfile.through_blender import collected_through_blender, facts_through_blender, outside_place
 from brender.model.job import FileFacts, JobSpec, MissingFile
+from brender.model.nodes import Blender
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
@@ -279,18 +280,18 @@ def test_a_file_that_is_named_by_an_absolute_path_is_taken_from_its_place_in_the
         written.update(names or {})
         return {"active": "", "scenes": [], "cameras": [], "needs_trust": [], "paths": [named]}
 
-    reader: Any = SimpleNamespace(ask=ask)
+    reader: Any = SimpleNamespace(ask=ask, blender=Blender("bpy", "", (5, 0, 1)))
     blend = tmp_path / "above" / "a.blend"
     blend.parent.mkdir()
-    blend.write_bytes(b"x")
+    blend.write_bytes(b"BLENDER17-01v0500")
     (missing,) = facts_through_blender(reader, blend, (5, 0), tmp_path).missing
     assert missing.path == absolute
     put = tmp_path / outside_place(absolute)
     put.parent.mkdir(parents=True)
     put.write_bytes(b"y")
     assert facts_through_blender(reader, blend, (5, 0), tmp_path).missing == ()
-    with collected_through_blender(reader, blend, tmp_path) as (main, files):
-        assert files[outside_place(absolute)] == put and main == "a.blend"
+    with collected_through_blender(reader, blend, tmp_path) as collected:
+        assert collected.files[outside_place(absolute)] == put and collected.main == "a.blend"
     assert written == {absolute: f"//{outside_place(absolute)}"}
 
 

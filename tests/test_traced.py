@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy
 import pytest
 
-from brender.blendfile import facts, packing
+from brender.blendfile import facts, packing, through_blender
 from brender.blendfile.facts import inspect, saved_by
 from brender.blendfile.packing import packed, write_folder
 from brender.blendfile.reader import NoReader, Reader, close_readers
 from brender.engines.inside.filesets import files_of, missing_of
 from brender.model.errors import BadInput
 from brender.model.job import FileFacts
-from brender.model.nodes import Blender
+from brender.model.nodes import Blender, can_open
 from tests.conftest import BLENDS, SCENES, find_blender
 from tests.rendering import studio
 from tests.tools import in_blender, pixels
@@ -150,8 +150,11 @@ def test_what_lies_far_away_comes_along_and_is_named_where_it_is(blender: Blende
     file = _far_scene(blender, tmp_path)
     with packed(file) as pack:
         assert {path.rpartition("/")[2] for path in pack.files} == {"scene.blend", "library.blend", "one.png", "two.png"}
+        assert pack.why_newer(inspect(file)) is None
         write_folder(pack, tmp_path / "packed")
         main = tmp_path / "packed" / pack.main
+    for each in (main, *(tmp_path / "packed").rglob("library.blend")):
+        assert saved_by(each) == blender.version[:2], "Blenders of that version open it still"
     shutil.move(tmp_path / "far", tmp_path / "gone")
     seen = tmp_path / "seen"
     in_blender(
@@ -162,6 +165,18 @@ def test_what_lies_far_away_comes_along_and_is_named_where_it_is(blender: Blende
         tmp_path,
     )
     assert seen.read_text() == "[('one.png', True), ('two.png', True)]"
+
+
+def test_a_copy_that_a_newer_blender_had_to_save_is_rendered_by_that_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = _far_scene(find_blender("executable"), tmp_path)
+    monkeypatch.setattr(through_blender, "renamed", lambda *_: False)
+    facts = inspect(file)
+    with packed(file) as pack:
+        newer = pack.facts(facts)
+        assert newer.version == saved_by(pack.files[pack.main]) > facts.version and newer.oldest_blender is not None
+        assert can_open(find_blender("bpy"), newer.version, newer.oldest_blender)
+        assert not can_open(find_blender("executable"), newer.version, newer.oldest_blender)
+        assert str(file.name) in (pack.why_newer(facts) or "")
 
 
 def test_what_is_missing_keeps_the_name_that_it_has_in_the_file(bpy: Blender, tmp_path: Path) -> None:

@@ -80,8 +80,10 @@ def test_a_farm_of_three_machines_comes_about_as_the_tutorial_says(bpy: Blender,
             farm.enter_context(role(line, tmp_path, server, "joined the manager"))
         assert until(lambda: printed(next(with_start("brender workers")), tmp_path, server).count("idle") == 2)
 
-        assert "2 frames in" in printed(next(with_start("brender submit shot.blend --send --wait")), tmp_path, server)
-        printed(next(with_start("brender fetch")), tmp_path, server)
+        said = printed(next(with_start("brender submit shot.blend --send --wait")), tmp_path, server)
+        assert "2 frames in" in said
+        job = said.partition("Job ")[2].partition(",")[0]
+        printed(next(with_start("brender fetch")).replace("JOB", job), tmp_path, server)
         assert len(list((tmp_path / "shot_frames").glob("*.png"))) == 2
 
         joining = token(next(with_start("brender token create --role client")))

@@ -13,6 +13,7 @@ from brender.engines.addon_archive import PackedAddOn, packed_addons
 from brender.engines.ocio import configuration_to_send
 from brender.model.addon import AddOn
 from brender.model.bundle import as_bytes
+from brender.model.job import FileFacts
 from brender.model.text import plural, size_in_words
 
 
@@ -22,11 +23,16 @@ class Showing(Protocol):
     def __call__(self, what: str, /) -> AbstractContextManager[Bytes]: ...
 
 
-def send_files(file: Path, place: Place, ocio: str, notify: Notify, showing: Showing) -> dict[str, Any]:
-    """Send *file* and all that it needs to the farm, the OCIO configuration *ocio* too; returns what its job has of that
-    (``bundle``, ``main`` and ``ocio``). Only what the farm does not have yet is sent. Raises `BadInput` or `Unreachable`."""
+def send_files(
+    file: Path, facts: FileFacts, place: Place, ocio: str, notify: Notify, showing: Showing
+) -> tuple[FileFacts, dict[str, Any]]:
+    """Send *file* and all that it needs to the farm, the OCIO configuration *ocio* too; returns the *facts* of what was sent, and
+    what its job has of that (``bundle``, ``main`` and ``ocio``). Only what the farm does not have yet is sent. Raises `BadInput`
+    or `Unreachable`."""
     with packed(file, configuration=ocio) as pack:
-        return send_pack(pack, place, ocio, notify, showing)
+        if why := pack.why_newer(facts):
+            notify(why)
+        return pack.facts(facts), send_pack(pack, place, ocio, notify, showing)
 
 
 def send_pack(pack: Packed, place: Place, ocio: str, notify: Notify, showing: Showing) -> dict[str, Any]:

@@ -153,7 +153,8 @@ def _render(
             may_begin(connection)
         ocio = chosen_configuration(options["ocio"])
         more["addons"] = send_addons(options["addons"], place, showing)
-        more |= send_files(file, place, ocio, notify, showing)
+        facts, sent = send_files(file, facts, place, ocio, notify, showing)
+        more |= sent
         options["ocio"] = more.pop("ocio")
     elif not DataFolder(place.data).local_key.exists():
         notify(_THEIR_OWN_PATHS)

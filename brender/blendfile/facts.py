@@ -5,7 +5,6 @@ blender-asset-tracer reads what it can, in every header there has been (plain, g
 """
 
 import contextlib
-import io
 import logging
 import os
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from brender.blendfile.header import explain_beginning, is_of_a_later_format, ol
 from brender.blendfile.inputs import inputs_of
 from brender.blendfile.reader import CannotOpen, NoReader, Reader, reader_for
 from brender.blendfile.through_blender import facts_through_blender
+from brender.blendfile.tracer import quiet
 from brender.blendfile.tracer_views import view_facts
 from brender.model.errors import BadInput
 from brender.model.job import FPS, CameraMarker, FileFacts, MissingFile, SceneFacts
@@ -355,16 +355,3 @@ def _name(block: Any) -> str:
 
 def _text(raw: bytes | str) -> str:
     return raw if isinstance(raw, str) else raw.split(b"\0")[0].decode("utf-8", "replace")
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """The tracer prints and logs what we say ourselves, better."""
-    tracer = logging.getLogger("blender_asset_tracer")
-    before = tracer.level
-    tracer.setLevel(logging.CRITICAL + 1)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        tracer.setLevel(before)

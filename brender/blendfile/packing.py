@@ -15,15 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from blender_asset_tracer.pack import Packer
 
 from brender.blendfile import tracer
-from brender.blendfile.facts import plain_path, quiet
-from brender.blendfile.header import saved_by
+from brender.blendfile.facts import plain_path
+from brender.blendfile.header import oldest_reader, saved_by
 from brender.blendfile.reader import NoReader, reader_for
 from brender.blendfile.through_blender import collected_through_blender
+from brender.blendfile.tracer import quiet
 from brender.model.bundle import Bundle, BundleFile, check_paths
 from brender.model.errors import BadInput, Conflict
+from brender.model.job import FileFacts
+from brender.model.nodes import dotted
 
 #: Where Packer thinks that it packs to; nothing is written there.
 _NOWHERE = Path(os.sep) / "brender-bundle"
@@ -31,10 +35,33 @@ _NOWHERE = Path(os.sep) / "brender-bundle"
 
 @dataclass(frozen=True)
 class Packed:
-    """A .blend and what it needs: for each path in the bundle the file that is to lie there."""
+    """A .blend and what it needs: for each path in the bundle the file that is to lie there. ``saved``: those .blend files among
+    them that this machine's Blender had to save, and that are of its version now."""
 
     main: str
     files: dict[str, Path]
+    saved: tuple[Path, ...] = ()
+
+    def facts(self, facts: FileFacts) -> FileFacts:
+        """Return the *facts* of the .blend, with the version of Blender that opens what is packed."""
+        oldest = [facts.oldest_blender, *map(oldest_reader, self.saved)]
+        return msgspec.structs.replace(
+            facts,
+            version=max(facts.version, *map(saved_by, self.saved), (0, 0)),
+            oldest_blender=None if None in oldest else max(each for each in oldest if each),
+        )
+
+    def why_newer(self, facts: FileFacts) -> str | None:
+        """Return a sentence on the newer Blender that renders what is packed, where the original has *facts*; ``None`` where the
+        packed file is for the same Blender."""
+        version = self.facts(facts).version
+        if version == facts.version:
+            return None
+        return (
+            f"Paths in {Path(facts.path).name} had to be changed, and Blender {dotted(version)} saved it with them: it is "
+            f"rendered by that or a later one, and not by {dotted(facts.version)}. To avoid that, keep all that it needs in one "
+            "folder with it, and choose File, External Data, Make Paths Relative"
+        )
 
     def bundle(self) -> tuple[Bundle, dict[str, Path]]:
         """Return the files by their content: the bundle, and for each blob in it a file that has it. Raises `BadInput` where
@@ -89,8 +116,10 @@ def packed(file: Path, within: Path | None = None, configuration: str | None = N
             collected = None if reader is None else undo.enter_context(collected_through_blender(reader, file, within))
         except NoReader:
             collected = None
-        main, found = collected or _through_tracer(file, undo, within)
-        yield Packed(main, found)
+        if collected is not None:
+            yield Packed(collected.main, collected.files, collected.saved)
+        else:
+            yield Packed(*_through_tracer(file, undo, within))
 
 
 def _through_tracer(file: Path, undo: ExitStack, within: Path | None) -> tuple[str, dict[str, Path]]:

@@ -6,6 +6,7 @@ Where there is no Blender that can open the file, `brender.blendfile.facts` and 
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,8 +15,10 @@ from typing import Any
 
 import msgspec
 
+from brender.blendfile.header import saved_by
 from brender.blendfile.inputs import inputs_of
 from brender.blendfile.reader import Reader
+from brender.blendfile.renaming import renamed
 from brender.blendfile.tracer_simulations import bakes_missing, simulated
 from brender.model.bundle import check_paths
 from brender.model.job import FileFacts, MissingFile, SceneFacts
@@ -73,9 +76,19 @@ def facts_through_blender(reader: Reader, path: Path, version: tuple[int, int], 
     )
 
 
+@dataclass(frozen=True)
+class Collected:
+    """A .blend and all that it needs: its path in the bundle, and for each path there a file. ``saved``: the .blend files that
+    this machine's Blender saved, and that are of its version now."""
+
+    main: str
+    files: dict[str, Path]
+    saved: tuple[Path, ...]
+
+
 @contextmanager
-def collected_through_blender(reader: Reader, file: Path, within: Path | None = None) -> Iterator[tuple[str, dict[str, Path]]]:
-    """Give *file* and all that it needs: the path of *file* in the bundle, and for each path there a file.
+def collected_through_blender(reader: Reader, file: Path, within: Path | None = None) -> Iterator[Collected]:
+    """Give *file* and all that it needs.
 
     Copies that had to be rewritten are there for as long as the block runs. Raises `BadInput`, `NoReader`.
     """
@@ -84,6 +97,7 @@ def collected_through_blender(reader: Reader, file: Path, within: Path | None = 
         shared = _shared_folder(file, reads)
         places = {blend: _place(blend, shared) for blend in reads}
         files: dict[str, Path] = {}
+        saved: list[Path] = []
         for blend, read in reads.items():
             names: dict[str, str] = {}
             for named in read.named:
@@ -94,9 +108,12 @@ def collected_through_blender(reader: Reader, file: Path, within: Path | None = 
                 # What is missing keeps its name: that is what the worker's warning should say.
                 if named.files and not (inside and named.path.startswith("//")):
                     names[named.path] = f"//{here}"
-            files[places[blend]] = _rewritten(reader, blend, names, Path(folder) / f"{len(files)}.blend") if names else blend
+            files[places[blend]] = copy = Path(folder) / f"{len(files)}.blend" if names else blend
+            if names and not _renamed_in_place(reader, blend, read, names, copy):
+                reader.ask(blend, copy=copy, names=names)
+                saved.append(copy)
         check_paths(files)
-        yield places[file], files
+        yield Collected(places[file], files, tuple(saved))
 
 
 def _all_reads(reader: Reader, file: Path, within: Path | None) -> dict[Path, Read]:
@@ -173,10 +190,12 @@ def _read(reader: Reader, file: Path) -> Read:
     return Read(told, tuple(_named(each, file) for each in told["paths"]))
 
 
-def _rewritten(reader: Reader, file: Path, names: dict[str, str], copy: Path) -> Path:
-    """Write *copy*, the same as *file* but for the paths that are keys of *names*, and return it."""
-    reader.ask(file, copy=copy, names=names)
-    return copy
+def _renamed_in_place(reader: Reader, file: Path, read: Read, names: dict[str, str], copy: Path) -> bool:
+    """Write *copy*, the same as *file* but for the paths that are keys of *names*, where *reader*'s Blender is newer than the
+    file; return whether that was done."""
+    if reader.blender.version[:2] <= saved_by(file):
+        return False
+    return renamed(file, names, Counter(named.path for named in read.named if named.path in names), copy)
 
 
 def _named(told: dict[str, Any], file: Path) -> Named:

@@ -9,6 +9,9 @@ keeps its handlers in tables that are meant to be added to:
 - OSL scripts and IES files are named by shader nodes of materials, worlds, lights and node groups.
 """
 
+import contextlib
+import io
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +46,19 @@ _SHADER_NODES = {b"ShaderNodeScript": "OSL script", b"ShaderNodeTexIES": "IES fi
 _EXTERNAL = 1
 #: FLUID_DOMAIN_BAKED_DATA, _NOISE, _MESH, _PARTICLES and _GUIDE (DNA_fluid_types.h).
 _FLUID_BAKED = 1 << 1 | 1 << 3 | 1 << 5 | 1 << 7 | 1 << 9
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the tracer from printing and logging what brender says itself, better."""
+    tracer = logging.getLogger("blender_asset_tracer")
+    before = tracer.level
+    tracer.setLevel(logging.CRITICAL + 1)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tracer.setLevel(before)
 
 
 def usages(path: Path) -> Iterator[Any]:

@@ -142,7 +142,7 @@ def submit(body: Submission) -> Any:
     if spec.facts is not None and path is not None and body.source is not None:
         _check_missing(spec.facts, body.allow_missing)
         cautions = check_trust(spec.facts, body.trusted, '"trusted": true (Trust it)', '"trusted": false (Render without)')
-        spec = msgspec.structs.replace(spec, warnings=cautions)
+        spec = msgspec.structs.replace(spec, warnings=(*spec.warnings, *cautions))
         if body.source.upload:
             spec = _send(spec, path, upload_folder(body.source.upload), body.addons)
     if body.again:
@@ -391,5 +391,9 @@ def _send(spec: JobSpec, path: Path, upload: Path, addons: Sequence[str]) -> Job
         blobs |= {digest: listed} | {each.addon.digest: each.blob for each in own}
         with Exchange(here.server.files, Credentials(here.pair, here.server.key)) as exchange:
             exchange.send(blobs)
+        if spec.facts is not None:
+            newer = pack.why_newer(spec.facts)
+            warnings = (*spec.warnings, newer) if newer else spec.warnings
+            spec = msgspec.structs.replace(spec, facts=pack.facts(spec.facts), warnings=warnings)
     settings = spec.settings | {"file": bundle.main} | ({"ocio": configuration} if configuration else {})
     return msgspec.structs.replace(spec, bundle=digest, settings=settings, addons=tuple(each.addon for each in own))

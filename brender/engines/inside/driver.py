@@ -60,7 +60,10 @@ import templates  # noqa: E402
 import views  # noqa: E402
 
 STATUS_SECONDS = 0.2
-WITHOUT_DENOISER = "Blender %s was built without Open Image Denoise, which its frames are denoised by"
+WITHOUT_DENOISER = (
+    "Blender %s was built without Open Image Denoise, which its frames are denoised by: turn off Denoise in the scene, or "
+    "render it by a Blender that has it (--blender-series)"
+)
 
 
 class Driver:
@@ -92,6 +95,8 @@ class Driver:
             except RuntimeError as error:
                 # Operators raise it, with Blender's own words for the user.
                 message = str(error).strip()
+                if "Build without OpenImageDenoiser" in message:
+                    message = WITHOUT_DENOISER % bpy.app.version_string
                 self.say("error", message=message.replace("Error: ", ""), permanent=is_final(message))
             except Exception as error:
                 self.say("error", message="%s: %s" % (type(error).__name__, error), permanent=False)

@@ -12,7 +12,7 @@ from brender.model.status import UNLISTED, Wanted
 from brender.model.text import harmless, plural
 from brender.scheduling.reasons import NO_WORKER
 
-STARTING = "No worker is there yet (`brender-worker` starts one): the server started a moment ago"
+STARTING = "No worker has joined yet: that takes some seconds after the server's start (`brender-worker` starts one)"
 _LEAVING = {
     Wanted.DRAINED: ("is about to leave, as it was asked to", "are about to leave, as they were asked to"),
     Wanted.RESTARTED: ("is about to restart", "are about to restart"),
