@@ -15,8 +15,9 @@ from statistics import median
 
 from benchmarks.report import arguments, report
 from brender.farm.jobs import FORESEEN_AT
-from brender.scheduling.forecast import Work, forecast
+from brender.scheduling.forecast import forecast
 from brender.scheduling.forecast_lanes import Lane
+from brender.scheduling.forecast_work import Work
 from brender.scheduling.pace import Begun, Measured, Pace, still_takes
 
 _ALL = frozenset({0})

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from brender.model.prospect import Expected
 from brender.model.spans import precision
-from brender.scheduling.forecast import Work, forecast
+from brender.scheduling.forecast import forecast
 from brender.scheduling.forecast_lanes import Lane
+from brender.scheduling.forecast_work import Work
 from brender.scheduling.pace import Measured, Pace
 
 _ALL = frozenset({0})

@@ -3,13 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from math import sqrt
-from typing import TYPE_CHECKING
 
 from brender.model.prospect import Expected
 from brender.scheduling.forecast_lanes import Lane
-
-if TYPE_CHECKING:
-    from brender.scheduling.forecast import Work
+from brender.scheduling.forecast_work import Work
 
 #: The least and the most seconds that tasks may take whose time nobody knows. (The most means that they never end.)
 SHORTEST, LONGEST = 0.0, 1e10
@@ -17,7 +14,7 @@ SHORTEST, LONGEST = 0.0, 1e10
 _APART = 4.0
 
 
-def guessed(lanes: Sequence[Lane], works: Sequence["Work"], seconds: float) -> tuple[list[Lane], list["Work"]]:
+def guessed(lanes: Sequence[Lane], works: Sequence[Work], seconds: float) -> tuple[list[Lane], list[Work]]:
     """Return *lanes* and *works* in which each task whose time is not known takes so many *seconds*."""
     unknown = {work.job for work in works if not work.known}
     return (

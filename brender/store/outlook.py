@@ -17,8 +17,9 @@ from brender.model.paths import PathVariable
 from brender.model.prospect import Prospect
 from brender.model.sharing import Sharing
 from brender.model.status import JobStatus, WorkerStatus
-from brender.scheduling.forecast import Work, forecast
+from brender.scheduling.forecast import forecast
 from brender.scheduling.forecast_lanes import Lane
+from brender.scheduling.forecast_work import Work
 from brender.scheduling.gates import Gate
 from brender.scheduling.pace import Begun, Measured, Pace, still_takes
 from brender.store.forecast import able_kinds, estimated_part_seconds, kinds_there, need_of, parts_a_task

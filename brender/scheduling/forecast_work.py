@@ -1,0 +1,33 @@
+"""What a forecast of the queue is told of a job. Pure."""
+
+from dataclasses import dataclass
+
+from brender.scheduling.gates import Gate
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is left of an open job.
+
+    *tasks* that no worker has begun, each *seconds* of work at the speed 1, spread around that by a share of it (*spread*), as
+    far as so many *known* parts tell (0: nobody knows how long a task takes); *kinds*: the kinds of workers that can take them;
+    *after*: jobs that have to be done before, and *frames_of*: jobs of which it waits for one frame after the other, each of them
+    not done now: of a job that is not forecast, nobody knows when it will be; *delay*: seconds until it may start; *most*:
+    workers that may be at it, 0 for any number; *cores*: what each task reserves, 0 for nothing; *gates*: what counts its tasks,
+    and may have a limit.
+    """
+
+    job: str
+    priority: int
+    order: int
+    tasks: int
+    seconds: float
+    kinds: frozenset[int]
+    spread: float = 0.0
+    known: int = 1
+    after: frozenset[str] = frozenset()
+    frames_of: frozenset[str] = frozenset()
+    delay: float = 0.0
+    most: int = 0
+    cores: int = 0
+    gates: tuple[Gate, ...] = ()
