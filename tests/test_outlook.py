@@ -76,6 +76,16 @@ def test_later_passes_over_the_frames_are_expected_to_take_as_much_longer_as_the
         assert _prospect(world).jobs[job].seconds == pytest.approx(8 * 10 * sum(more), rel=0.05)
 
 
+def test_a_still_in_pieces_is_expected_by_those_that_are_done() -> None:
+    world = _farm(1.0)
+    spec = animation()
+    how = {"file": spec.settings["file"], "frame": 1, "pieces": 8}
+    job = world.submit(msgspec.structs.replace(spec, job_type="blender-still", settings=how, facts=facts(samples=64)))["id"]
+    _render(world, (1.0,), 4)
+    assert _left(world, job) == 5
+    assert _prospect(world).jobs[job].seconds == pytest.approx(5 * 10, rel=0.2)
+
+
 def test_a_job_whose_tasks_reserve_cores_is_expected_by_how_many_its_machine_has_room_for() -> None:
     world = World()
     for name in ("a", "b", "c"):

@@ -64,11 +64,12 @@ def weight_of(settings: Mapping[str, Any], piece: int) -> float:
 
     >>> [weight_of({"refine": "doubling", "passes": 4}, piece) for piece in (1, 2, 3, 0)]
     [1.0, 1.0, 2.0, 4.0]
-    >>> [weight_of({"refine": "draft", "passes": 8}, piece) for piece in (1, 0)], weight_of({}, 0)
+    >>> [weight_of({"refine": "draft", "passes": 8}, piece) for piece in (1, 0)], weight_of({"pieces": 4}, 2)
     ([1.0, 8.0], 1.0)
     """
-    number = piece or passes_of(settings)
-    if number < 2 or settings["refine"] == SAMPLES:
+    passes = passes_of(settings)
+    number = piece or passes
+    if not passes or number < 2 or settings["refine"] == SAMPLES:  # (Parts of a still are its pieces.)
         return 1.0
     return float(settings["passes"]) if settings["refine"] == DRAFT else 2.0 ** (number - 2)
 
