@@ -121,6 +121,8 @@ class Simulation:
         chance = self.chance
         self.clock = Clock()
         self.policy = replace(POLICY, drain_after=1) if self.seed % 4 == 2 else POLICY
+        if self.seed % 8 == 7:  # workers are put off, and soon more than one of them in a row
+            self.policy = replace(POLICY, refusals=2, put_off=20.0, put_off_most=60.0)
         self.writer = fresh_writer()
         self._trace: list[tuple[float, str | _Sent]] = []
         self.steps = 0

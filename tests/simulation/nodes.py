@@ -457,6 +457,8 @@ class WorkerNode(Node):
         elif running.stuck or (self.world.faults and self.world.chance.random() < self.world.sticking):
             running.stuck = True
             self.world.clock.at(0.5, lambda: self._advance(running, epoch))
+        elif self.world.faults and self.world.seed % 8 == 7 and random.Random(f"put off {grant.attempt}").random() < 0.4:
+            self._end(running, reason="chance unmounted its folder", put_off=True)
         elif self.world.chance.random() < (0.6 if self.is_bad else self.world.failing):
             elsewhere = self.world.seed % 4 == 3 and random.Random(f"{self.world.seed}, {grant.attempt}").random() < 0.3
             self._end(running, reason="chance had it fail", elsewhere=elsewhere)
@@ -483,10 +485,11 @@ class WorkerNode(Node):
             else:
                 self._work(running, epoch)
 
-    def _end(self, running: Running, reason: str = "", stopped: bool = False, elsewhere: bool = False) -> None:
+    def _end(
+        self, running: Running, reason: str = "", stopped: bool = False, elsewhere: bool = False, put_off: bool = False
+    ) -> None:
         if self.up and self.running is running:
             self.running = None
             attempt = running.grant.attempt
-            self.guarded(
-                lambda: self.carry_out(self.core.ended(attempt, 1.0, reason, False, stopped, self.now(), elsewhere=elsewhere))
-            )
+            how = {"elsewhere": elsewhere, "put_off": put_off}
+            self.guarded(lambda: self.carry_out(self.core.ended(attempt, 1.0, reason, False, stopped, self.now(), **how)))
