@@ -315,8 +315,11 @@ class Job(Known):
         found = log_of_failure(self._connection, self.id)
         return "" if found is None else found[1]
 
-    def why(self) -> str:
-        """Return in a sentence or two how it stands and why; where it waits for busy workers, also whose turn it is."""
+    def why(self, frame: int | None = None, stage: str = "") -> str:
+        """Return in a sentence or two how it stands and why; where it waits for busy workers, also whose turn it is. With *frame*
+        or *stage*, how that stands. Raises `NotFound` where it has no such."""
+        if frame is not None or stage:
+            return str(self._connection.ask("why", job=self.id, frame=frame, stage=stage))
         record = self.refresh().record
         said = standing(record)
         if not waits_for_its_turn(record):

@@ -53,6 +53,7 @@ _PATHS = {
     "graph": "/jobs/{id}/graph",
     "workers": "/workers",
     "managers": "/managers",
+    "why": "/jobs/{job}/why",
     WHY_WORKER: "/workers/{id}/why",
     "accounts": "/accounts",
     "shares": "/shares",
@@ -98,7 +99,7 @@ class Http:
         if question == "accounts" and "by" in arguments:
             rest["by"] = arguments["by"]
         told = self._json(path.format_map({name: quote(str(value), safe="") for name, value in inside.items()}), rest)
-        return told["why"] if question == WHY_WORKER else told
+        return told["why"] if question in ("why", WHY_WORKER) else told
 
     def act(self, action: str, target: str, value: Any = None) -> dict[str, Any]:
         if action == "edit":

@@ -15,10 +15,26 @@ from brender.model.errors import NotFound
 @common
 @server_option
 @click.option("--worker", "of_worker", is_flag=True, help="The name is that of a worker, even if a job has the same name.")
+@click.option("--frame", type=int, help="Say it of this frame of the job.")
+@click.option("--stage", default="", help="Say it of this stage of the job, such as film.")
 @click.argument("name", metavar="JOB|WORKER", shell_complete=complete_job)
-def why(data: Path, config: Path | None, verbose: bool, server: str | None, of_worker: bool, name: str) -> None:
+def why(
+    data: Path,
+    config: Path | None,
+    verbose: bool,
+    server: str | None,
+    of_worker: bool,
+    frame: int | None,
+    stage: str,
+    name: str,
+) -> None:
     """Say why a job waits or a worker renders nothing, and what to do about it."""
     with farm(server, data) as its:
+        if frame is not None or stage:
+            said = its.job(name).why(frame, stage)
+            say(said)
+            tell_more(said)
+            return
         if not of_worker:
             try:
                 said = its.job(name).why()

@@ -16,7 +16,7 @@ from brender.jobs.part_names import part_in_words
 from brender.jobs.stages import Graph
 from brender.model.answers import LOG_TAIL, PAGE
 from brender.model.errors import BadInput, NotFound
-from brender.model.frames import format_frames, parse_frames
+from brender.model.frames import format_frames
 from brender.model.job import COPY, FILM, FPS
 from brender.model.passes import growth
 from brender.model.power import SLEEPING
@@ -25,7 +25,7 @@ from brender.model.quotas import QuotaKind
 from brender.model.status import OPEN_JOB, UNLISTED, JobStatus, PartStatus, WorkerStatus
 from brender.model.stuck import STUCK
 from brender.model.text import short_id
-from brender.store import job_graph
+from brender.store import job_graph, why_task
 from brender.store.accounts import accounts
 from brender.store.counted import listed_columns, with_progress
 from brender.store.database import wal_bytes
@@ -36,6 +36,7 @@ from brender.store.named import GOING, Record, job_id, unfinished
 from brender.store.off_job import off_job
 from brender.store.shares import limits as limits_of
 from brender.store.shares import shares as shares_of
+from brender.store.why_task import frames_unless
 
 
 def jobs(
@@ -268,7 +269,7 @@ def log(record: Record, job: str, frame: int | None = None, attempt: str = "") -
     if not attempt and frame is None and record.tables.Job.get_by_id(id).status == JobStatus.FAILED:
         known.sort(key=lambda row: row["outcome"] != "failed")
     if not known:
-        if frame is not None and (frames := _frames_unless(record, id, frame)):
+        if frame is not None and (frames := frames_unless(record, id, frame)):
             raise NotFound(f"The job {short_id(id)} has no frame {frame}: it has {frames}")
         if frame is not None and not attempt:
             raise NotFound(f"No worker has begun frame {frame} of the job {short_id(id)} yet, so there is no log")
@@ -291,20 +292,6 @@ def _parts_in_words(record: Record, job: str, task: int) -> str:
         named = dict.fromkeys(part_in_words(settings, each) for each in found)
         return ", ".join([*named][:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
     return f"frames {format_frames(frames)}" if frames else ""
-
-
-def _frames_unless(record: Record, id: str, frame: int) -> str:
-    """Return which frames the job *id* has, in words, or "" if *frame* is one of them."""
-    tables = record.tables
-    part, settings = tables.Part, tables.Job.get_by_id(id).settings
-    if part.select().where((part.job == id) & (part.frame == frame)).exists():
-        return ""
-    said = str(settings.get("frames") or "")
-    if said and frame in parse_frames(said):
-        return ""  # it is not planned yet
-    numbers = [number for (number,) in part.select(part.frame).where(part.job == id).distinct().limit(PAGE).tuples()]
-    said = said or format_frames(numbers)
-    return f"the frames {said}" if parse_frames(said)[1:] else f"the frame {said}" if said else "none"
 
 
 def log_text(folder: DataFolder, job: str, attempt: str) -> str:
@@ -430,6 +417,11 @@ def keys_and_tokens(record: Record) -> dict[str, Any]:
     return {"keys": keys(record), "tokens": tokens(record)}
 
 
+def why(record: Record, job: str, frame: int | None = None, stage: str = "") -> str:
+    """Return how a *frame* or a *stage* of a job stands and why (`brender.store.why_task`)."""
+    return why_task.why(record, record.tables.Job.get_by_id(job_id(record, job)), frame, stage)
+
+
 def graph(record: Record, id: str) -> dict[str, Any]:
     """The stages of a job, the jobs that it waits for, and those that wait for it (`brender.store.job_graph`)."""
     return job_graph.graph(record, job_id(record, id))
@@ -440,6 +432,7 @@ QUESTIONS: dict[str, Callable[..., Any]] = {
     for question in (
         jobs,
         graph,
+        why,
         unfinished,
         count,
         job,

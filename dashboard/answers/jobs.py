@@ -172,10 +172,11 @@ class Part(msgspec.Struct, kw_only=True):
 @row("Part")
 class Frame(msgspec.Struct, kw_only=True):
     """``called``: of a run of a program, what it is in words; "" for a frame. ``of_frames``: frames of its stage can be queued
-    again."""
+    again. ``why`` its task is not done, as the end of a sentence."""
 
     called: str
     of_frames: bool
+    why: str
     worker_name: str
     mean_seconds: float | None
     revision: int | None

@@ -15,6 +15,7 @@ from brender.store import farm_page, page_questions, questions
 from dashboard import pictures
 from dashboard.answers import farm as whole
 from dashboard.answers import jobs as answers
+from dashboard.answers.nodes import Why
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
 
@@ -24,6 +25,13 @@ Action = Literal["pause", "resume", "cancel", "requeue", "priority", "readmit", 
 Short = Annotated[str, msgspec.Meta(max_length=200)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 _MANY = 1000
+
+
+class WhyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The ``frame``, or else the ``stage``, that is asked about."""
+
+    frame: int | None = None
+    stage: Short = ""
 
 
 class JobsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,6 +170,13 @@ def tasks(id: str, query: PageQuery) -> Any:
     """Return the job's tasks, each with its frames and its last attempt."""
     with farm().reader.record() as record:
         return questions.tasks(record, id, query.length, query.start)
+
+
+@endpoint(blueprint, "GET", "/jobs/{id}/why", query=WhyQuery, cached=True, answer=Why)
+def why(id: str, query: WhyQuery) -> Any:
+    """Return how a frame or a stage of the job stands and why."""
+    with farm().reader.record() as record:
+        return {"why": questions.why(record, id, query.frame, query.stage)}
 
 
 @endpoint(blueprint, "GET", "/jobs/{id}/graph", cached=True, answer=answers.Graph)

@@ -1,0 +1,92 @@
+"""Why a frame or a stage of a job is not done."""
+
+import msgspec
+import pytest
+
+from brender.model.beginning import After
+from brender.model.errors import BrenderError
+from tests.staged import install, staged
+from tests.world import World, animation, farm_of_two
+
+
+def work(world: World) -> None:
+    """Let the workers do all that there is."""
+    while busy := [name for name, stub in world.workers.items() if stub.running]:
+        for name in busy:
+            if world.workers[name].running:
+                world.finish(name)
+        world.run(2.0)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    install(monkeypatch)
+    return farm_of_two()
+
+
+def test_a_frame_says_which_stage_it_is_at_and_what_it_waits_for(world: World) -> None:
+    job = staged("1-8")
+    world.submit(job)
+    world.run(1.0)
+
+    def why(frame: int) -> str:
+        return str(world.ask("why", job=job.id, frame=frame))
+
+    called = f"staged ({job.id[:8]})"
+    first, second = (stub.running.parts[0].frame for stub in world.workers.values() if stub.running)
+    for frame in (first, second):
+        assert why(frame).startswith(f"Frame {frame} of {called} (draw) is at work on ")
+    assert why(8).startswith(f"Frame 8 of {called} (draw) waits: ") and "tasks of the job come before it" in why(8)
+    assert world.ask("why", job=job.id, stage="count").endswith("waits: 8 tasks of the stage clean are not done")
+    assert world.ask("why", job=job.id, stage="clean").endswith("waits: the same frame of the stage draw is not done")
+    world.act("pause", job.id)
+    assert why(8).endswith(f"waits: the job is paused. `brender resume {job.id[:8]}` goes on")
+    world.act("resume", job.id)
+    world.finish(next(name for name, stub in world.workers.items() if stub.running and stub.running.parts[0].frame == first))
+    world.run(1.0)
+    assert f"Frame {first} of {called} (clean) " in why(first)
+    work(world)
+    assert why(first) == f"Frame {first} of {called} is done"
+
+
+def test_a_frame_that_failed_says_why_and_what_helps(world: World) -> None:
+    job = staged("1")
+    world.submit(job)
+    world.run(1.0)
+    (name,) = [name for name, stub in world.workers.items() if stub.running]
+    world.end(name, "the disk is full", permanent=True)
+    world.run(2.0)
+    said = world.ask("why", job=job.id, frame=1)
+    assert "(draw) failed" in said and "the disk is full" in said and f"`brender requeue {job.id[:8]}`" in said
+
+
+def test_what_a_frame_is_not_of_is_refused_with_what_there_is(world: World) -> None:
+    job = staged("1-3")
+    world.submit(job)
+    for asked, said in (
+        ({"frame": 9}, "has no frame 9: it has the frames 1-3"),
+        ({"stage": "film"}, "has no stage 'film': it has 'draw', 'clean', 'count'"),
+        ({}, "Name a frame or a stage"),
+        ({"frame": 1, "stage": "draw"}, "not of both"),
+    ):
+        with pytest.raises(BrenderError) as refused:
+            world.ask("why", job=job.id, **asked)
+        assert said in str(refused.value)
+
+
+def test_a_frame_that_waits_for_another_jobs_says_for_which_and_what_helps_where_that_will_not_come(world: World) -> None:
+    first = animation("1-2", chunk=1)
+    second = msgspec.structs.replace(animation("1-3", chunk=1), after=(After(first.id, by_frame=True),), name="comp")
+    world.submit(first)
+    world.submit(second)
+    world.run(1.0)
+    said = world.ask("why", job=second.id, frame=2)
+    assert said.startswith(f"Frame 2 of comp ({second.id[:8]}) waits for frames of ") and first.id[:8] in said
+    world.finish(next(iter(world.workers)))
+    world.run(2.0)
+    (said, missing) = (world.ask("why", job=second.id, frame=frame) for frame in (2, 3))
+    assert f"frame 2 of shot ({first.id[:8]}) is not done (1 of 2 frames)" in said
+    assert f"shot ({first.id[:8]}) has no frame 3, so all of that job has to be done first" in missing
+    world.act("cancel", first.id)
+    world.run(2.0)
+    assert f"`brender when {second.id[:8]} --not-after {first.id[:8]}`" in world.ask("why", job=second.id, frame=2)
