@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from brender.bus.address import Address, ServerAddresses, free_ports
@@ -25,6 +26,10 @@ from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from tests.new_records import make_schema
 from tests.tools import invite, line_of, process, until
+
+# A machine that others use too may draw examples slowly: that is no fault of what is tested.
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 BLENDS = Path(__file__).parent / "blends"
 FLAGS = [

@@ -135,6 +135,7 @@ def test_a_manager_whose_key_is_revoked_is_sent_away(tmp_path: Path) -> None:
         assert [row["status"] for row in admin.ask("managers")] == ["offline"]
 
 
+@pytest.mark.thorough
 def test_whoever_joined_once_comes_back_without_a_token_also_while_the_server_is_away(tmp_path: Path) -> None:
     first, server, worker = free_ports(9), tmp_path / "server", tmp_path / "worker"
     manager = ("manager", "--name", "m", "--listen", f"127.0.0.1:{first + 6}", "--lease", "60")
@@ -156,6 +157,7 @@ def test_whoever_joined_once_comes_back_without_a_token_also_while_the_server_is
             assert ended(admin, submit_command(admin, "true"))["status"] == "completed"
 
 
+@pytest.mark.thorough
 def test_a_worker_that_is_started_with_the_token_by_which_it_joined_comes_back_when_that_is_over(tmp_path: Path) -> None:
     first, server, worker = free_ports(9), tmp_path / "server", tmp_path / "worker"
     with (
@@ -178,6 +180,7 @@ def test_a_worker_that_is_started_with_the_token_by_which_it_joined_comes_back_w
             until(lambda: [row["status"] for row in admin.ask("workers")] == ["idle"])
 
 
+@pytest.mark.thorough
 def test_a_node_that_asks_for_a_new_key_has_it_and_works_on(tmp_path: Path) -> None:
     first, server = free_ports(9), tmp_path / "server"
     with (

@@ -61,6 +61,7 @@ def three_roles(
 # --- full disks ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_server_on_a_full_disk_pauses_says_why_and_goes_on_when_there_is_room(small_disk: Path, tmp_path: Path) -> None:
     with three_roles(small_disk / "server", tmp_path / "w", tmp_path) as (server, _), client(server, tmp_path) as connection:
         job = submit_command(connection, PYTHON, "-c", "import time; time.sleep(0.2)", frames="1-40")
