@@ -280,6 +280,8 @@ attempt("forgotten", "submit")
 cards = parts.cards
 TOLD["posters"] = sum(cards.icon(each["id"]) is not None for each in known)
 pictures = cards._previews
+cards.look(None, [])
+TOLD["pictures of jobs that are gone"] = [*cards._posters, *os.listdir(cards._folder.name)]
 bpy.ops.preferences.addon_disable(module=module)
 TOLD["left"] = sorted(types() - before) + ["a property of scenes"] * hasattr(bpy.types.Scene, "brender")
 TOLD["left"] += ["handlers"] * (handlers() != before_handlers)

@@ -350,6 +350,7 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
     assert slot.startswith("scene one ") and slot.endswith(", frame 1") and difference < 2.5
     assert found["scene after"] == [True, True, ["ViewLayer"]]
     assert found["posters"] == len(found["jobs"]), "each job of the list has its picture"
+    assert found["pictures of jobs that are gone"] == []
     assert found["revoked"], "who signs out leaves no token that is good"
     assert found["left"] == []
 

@@ -109,5 +109,7 @@ class Working:
                 return {"FINISHED"}
             except FarmError as problem:
                 error = problem
+            except Exception as problem:  # likewise
+                error = FarmError(f"The add-on made a mistake: {type(problem).__name__}: {problem}")
         self.report({"WARNING"} if isinstance(error, Canceled) else {"ERROR"}, str(error))
         return {"CANCELLED"}

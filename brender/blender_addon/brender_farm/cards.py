@@ -1,5 +1,6 @@
 """The small pictures of jobs in the panel, as Blender keeps them: previews, which are no part of the open file."""
 
+import contextlib
 import os
 import tempfile
 
@@ -19,7 +20,10 @@ _folder = None
 
 
 def look(farm, jobs):
-    """Fetch what changed of *jobs*, in a thread. Raises `FarmError`."""
+    """Fetch what changed of *jobs*, in a thread, and forget what was fetched of others. Raises `FarmError`."""
+    for gone in _posters.keys() - {job["id"] for job in jobs}:
+        with contextlib.suppress(OSError):
+            os.remove(_posters.pop(gone).path)
     for job in jobs:
         _posters.setdefault(job["id"], Poster()).look(farm, job, _folder.name)
 

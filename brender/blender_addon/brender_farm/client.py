@@ -25,8 +25,8 @@ WHERE = "Preferences, Add-ons, brender"
 
 Progress = Callable[[int, int], None]
 
-#: What an artist is told whose sign-in was good for some time after its last use.
-EXPIRED = f"You have not used the farm for a long time, so your sign-in has expired: sign in again, under {WHERE}"
+#: What is said of a token that was good until lately.
+EXPIRED = f"Your token for this farm has expired, by its date or for want of use: sign in again, under {WHERE}"
 
 
 class FarmError(Exception):
