@@ -9,7 +9,7 @@ import pytest
 from brender.bus.messages import Manage
 from brender.commands.time_left import time_left
 from brender.farm.jobs import FORESEEN_AT
-from brender.model.job import After
+from brender.model.job import After, JobSpec
 from brender.model.prospect import Prospect
 from brender.model.sharing import Sharing
 from brender.model.spans import longer_in_words
@@ -58,15 +58,18 @@ def test_a_job_is_expected_by_its_own_frames_and_by_how_fast_each_worker_is() ->
     assert expected.least < expected.seconds < expected.most
 
 
+def _progressive(refine: str, passes: int) -> JobSpec:
+    spec = animation("1-8")
+    how = spec.settings | {"refine": refine, "passes": passes}
+    return msgspec.structs.replace(spec, job_type="blender-progressive", settings=how, facts=facts(unshared="", samples=64))
+
+
 @pytest.mark.parametrize(("refine", "passes", "later"), [("doubling", 4, (1, 2, 4)), ("draft", 8, (8,))])
 def test_later_passes_over_the_frames_are_expected_to_take_as_much_longer_as_they_have_more_samples(
     refine: str, passes: int, later: tuple[int, ...]
 ) -> None:
     world = _farm(1.0)
-    spec = animation("1-8")
-    how = spec.settings | {"refine": refine, "passes": passes}
-    spec = msgspec.structs.replace(spec, job_type="blender-progressive", settings=how, facts=facts(unshared="", samples=64))
-    job = world.submit(spec)["id"]
+    job = world.submit(_progressive(refine, passes))["id"]
     _render(world, (1.0,), 8)
     assert _left(world, job) == 8 * len(later)
     expected = _prospect(world).jobs[job]
@@ -74,6 +77,15 @@ def test_later_passes_over_the_frames_are_expected_to_take_as_much_longer_as_the
     _render(world, (1.0 / later[0],), 8)
     if more := later[1:]:
         assert _prospect(world).jobs[job].seconds == pytest.approx(8 * 10 * sum(more), rel=0.05)
+
+
+def test_a_worker_that_is_at_a_later_pass_is_not_taken_for_a_slow_one() -> None:
+    world, pace = _farm(1.0, 1.0), Pace()
+    world.submit(_progressive("draft", 8))
+    _render(world, (1.0, 1.0), 4)
+    world.run(75.0)
+    Outlook(lambda: world.now, lambda: WALL + world.now, pace).of(world.record)
+    assert [pace.speed(stub.core.info.id) for stub in world.workers.values()] == pytest.approx([1.0, 1.0], rel=0.1)
 
 
 def test_a_still_in_pieces_is_expected_by_those_that_are_done() -> None:

@@ -57,6 +57,14 @@ def test_all_frames_of_a_job_without_a_film_are_counted_in_lists(world: World, f
         assert [(row["units_done"], row["units"], row["unit"]) for row in rows] == [(0, 3, "frame")]
 
 
+def test_a_list_of_jobs_says_what_they_still_take_where_nobody_looks_ahead(world: World) -> None:
+    world.submit(animation("1-3", chunk=1))
+    world.finish("one", seconds=10.0)
+    world.run(0.2)
+    (row,) = page_questions.find_jobs(world.record)["rows"]
+    assert row["eta_seconds"] == 20.0
+
+
 def test_the_film_is_not_counted_as_a_frame(world: World) -> None:
     spec = movie("1-3")
     assert world.submit(spec)["what"].startswith("3 frames and the film shot_0001-0003.mp4")

@@ -67,11 +67,19 @@ def weight_of(settings: Mapping[str, Any], piece: int) -> float:
     >>> [weight_of({"refine": "draft", "passes": 8}, piece) for piece in (1, 0)], weight_of({"pieces": 4}, 2)
     ([1.0, 8.0], 1.0)
     """
-    passes = passes_of(settings)
-    number = piece or passes
-    if not passes or number < 2 or settings["refine"] == SAMPLES:  # (Parts of a still are its pieces.)
+    number = piece or passes_of(settings)
+    if are_alike(settings) or number < 2:
         return 1.0
     return float(settings["passes"]) if settings["refine"] == DRAFT else 2.0 ** (number - 2)
+
+
+def are_alike(settings: Mapping[str, Any]) -> bool:
+    """Return whether all parts of a job with these *settings* are the same work (`weight_of`).
+
+    >>> are_alike({"refine": "samples", "passes": 8}), are_alike({"refine": "draft", "passes": 8}), are_alike({"pieces": 4})
+    (True, False, True)
+    """
+    return not passes_of(settings) or settings["refine"] == SAMPLES
 
 
 def weight_to_come(settings: Mapping[str, Any], completed: int, parts: int) -> float:

@@ -12,7 +12,7 @@ from peewee import PeeweeException
 
 from brender.model.beginning import TIME
 from brender.model.job import Requirements
-from brender.model.passes import weight_of, weight_to_come
+from brender.model.passes import are_alike, weight_of, weight_to_come
 from brender.model.paths import PathVariable
 from brender.model.prospect import Prospect
 from brender.model.sharing import Sharing
@@ -131,7 +131,9 @@ class Outlook:
     def _learn(self, record: "Record", rows: list[Any], begun: list[Begun]) -> None:
         """Take in the parts of these jobs that were done since the last look, and those that workers are at."""
         newest = self._read(record, rows)
-        self._pace.learn([], begun)
+        # (A part of a later pass takes longer than one of the first: its worker would be taken for a slow one.)
+        alike = {row.id for row in rows if are_alike(row.settings)}
+        self._pace.learn([], [each for each in begun if each.job in alike])
         self._known = {row.id for row in rows if row.completed_parts > row.kept_parts}
         self._change = newest
 

@@ -131,9 +131,8 @@ def seconds_left(job: dict[str, Any], busy: int) -> float | None:
     if rendered <= 0 or not busy:
         return None
     to_come = max(0, job["part_count"] - job["completed_parts"] - job["given_up_parts"])
-    return float(
-        job["render_seconds"] / rendered * growth(job["settings"], job["completed_parts"], job["part_count"]) * to_come / busy
-    )
+    grows = growth(job.get("settings", {}), job["completed_parts"], job["part_count"])  # (which a list of jobs goes without)
+    return float(job["render_seconds"] / rendered * grows * to_come / busy)
 
 
 def _fps(job: Any) -> float:
