@@ -6,7 +6,7 @@ import pytest
 from brender.bus.messages import Manage, Sorry, Submit
 from brender.model.job import JobSpec
 from brender.model.keys import KeyRole
-from brender.model.sharing import Sharing
+from brender.model.sharing import Sharing, pool_warnings
 from brender.scheduling.reasons import at_its_limit, gate_is_full
 from tests.world import World, animation, new_id
 
@@ -100,6 +100,23 @@ def test_a_job_that_waits_for_a_limit_says_so_with_the_numbers_and_the_command(w
     assert world.ask("job", id=other["id"])["reason"] == gate_is_full(("user", "ada"), 0, 0)
     assert "0 tasks out at a time, so that none begins" in gate_is_full(("user", "ada"), 0, 0)
     assert "1 task " in at_its_limit(1, 1)
+
+
+def test_of_the_limits_one_user_is_shown_their_own_and_those_of_all(world: World) -> None:
+    for kind, name in (("user", "ada"), ("user", "bob"), ("project", "film"), ("licence", "nuke")):
+        limit(world, kind, name, 2)
+    world.run(0.2)
+    told = {(row["kind"], row["name"]) for row in world.ask("limits", user="ada")}
+    assert told == {("user", "ada"), ("project", "film"), ("licence", "nuke")}
+    assert len(world.ask("limits")) == 4
+
+
+def test_a_pool_that_no_worker_is_of_is_named_when_a_job_asks_for_it(world: World) -> None:
+    (said,) = world.submit(shot("1-4", sharing=Sharing(pool="nigth")))["warnings"]
+    assert "No connected worker is of the pool nigth" in said
+    assert not world.submit(shot("1-4", output="/other"))["warnings"]
+    assert pool_warnings("night", ["", "night"]) == []
+    assert "there are: day, night" in pool_warnings("nigth", ["night", "day", "night"])[0]
 
 
 def test_what_a_job_says_of_sharing_is_kept_and_shown(world: World) -> None:

@@ -241,7 +241,7 @@ def test_a_job_whose_files_are_looked_at_still_is_theirs_who_submitted_it(world:
     assert [(each.peer.user, each.submit.on_behalf_of) for each, _ in decided] == [("anna", "boss")], "dora was refused"
 
 
-@pytest.mark.parametrize("question", ["accounts", "shares"])
+@pytest.mark.parametrize("question", ["accounts", "limits", "shares"])
 def test_what_others_used_is_not_told_on_behalf_of_an_artist(world: World, question: str) -> None:
     def may_ask(name: str, **arguments: str) -> bool:
         asked = m.Ask(id=new_id(), question=question, arguments=arguments, on_behalf_of=name)

@@ -165,8 +165,8 @@ PACE: dict[KeyRole, tuple[float, float]] = {
 UNPACED = frozenset({Door.SERVER_FILES, Door.MANAGER_FILES})
 
 
-#: The questions about what each has used, which are asked by the right to see accounts.
-_USED = frozenset({"accounts", "shares"})
+#: The questions about what each has used and may use, which are asked by the right to see accounts.
+_USED = frozenset({"accounts", "limits", "shares"})
 
 #: What a client waits for an answer to.
 _ANSWERED = (Submit, Act, Ask, Look, Manage, Offer)

@@ -1,8 +1,11 @@
 """What a job says of how it shares the farm with others."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from brender.model.errors import BadInput
+from brender.model.text import some_of
 
 _NAME_LENGTH = 100
 WORKERS_MOST = 10**6
@@ -55,3 +58,12 @@ def check_name(name: str, kind: str) -> str:
     if not name or len(name) > _NAME_LENGTH or not name.isprintable() or name != name.strip() or "=" in name:
         raise BadInput(f"{name!r} is not the name of a {kind}: it is a word or a few, without an equals sign")
     return name
+
+
+def pool_warnings(pool: str, pools: Iterable[str]) -> list[str]:
+    """Return what to tell the submitter of a job of *pool*, where no worker is of it: a list, empty if one of *pools* is it."""
+    there = sorted({each for each in pools if each})
+    if not pool or pool in there:
+        return []
+    known = f"there are: {some_of(there)}" if there else "none is of any"
+    return [f"No connected worker is of the pool {pool} ({known}): until one is, others render its jobs"]

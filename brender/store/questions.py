@@ -377,9 +377,9 @@ def shares(record: Record, user: str = "") -> dict[str, Any]:
     return shares_of(record.tables, user)
 
 
-def limits(record: Record) -> list[dict[str, Any]]:
-    """Return the limits of projects, users and licences (`brender.store.shares`)."""
-    return limits_of(record.tables)
+def limits(record: Record, user: str = "") -> list[dict[str, Any]]:
+    """Return the limits of projects, users and licences, of users perhaps only that of *user* (`brender.store.shares`)."""
+    return limits_of(record.tables, user)
 
 
 def sights(record: Record, proof: str) -> list[dict[str, Any]]:

@@ -16,9 +16,11 @@ from brender.store.tables import ATTEMPT_LIVE, Tables
 _MOST_HALF_LIVES = 500
 
 
-def limits(tables: Tables) -> list[dict[str, Any]]:
+def limits(tables: Tables, user: str = "") -> list[dict[str, Any]]:
     """Return each limit: its ``kind`` (project, user or licence) and ``name``, how many tasks may be out at a time (``most``),
-    how many are (``live``), and who said so (``said_by``: command or file; ``in_file``: what the settings file says)."""
+    how many are (``live``), and who said so (``said_by``: command or file; ``in_file``: what the settings file says).
+
+    *user*: of users only this one's ("": all)."""
     attempt, job = tables.Attempt, tables.Job
     counted = (
         job.select(job.project, job.user, job.sharing, fn.COUNT(attempt.id))
@@ -35,7 +37,7 @@ def limits(tables: Tables) -> list[dict[str, Any]]:
     return [
         {"kind": row.kind, "name": row.name, "most": row.most, "live": live[row.kind, row.name], **_said(row, "most")}
         for row in rows
-        if row.kind != QuotaKind.FARM
+        if row.kind != QuotaKind.FARM and not (row.kind == QuotaKind.USER and user not in ("", row.name))
     ]
 
 

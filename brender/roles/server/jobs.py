@@ -28,7 +28,7 @@ from brender.model.job import FileFacts, JobSpec, Requirements, check_limits, ch
 from brender.model.nodes import dotted
 from brender.model.output import Output
 from brender.model.quotas import QuotaKind, check_licence
-from brender.model.sharing import NO_POOL, Sharing, check_sharing
+from brender.model.sharing import NO_POOL, Sharing, check_sharing, pool_warnings
 from brender.model.status import ENDED_JOB, OPEN_JOB, JobStatus, TaskStatus
 from brender.model.text import plural, short_id
 from brender.model.units import in_tasks, in_words, several_of
@@ -102,6 +102,7 @@ class Jobs:
                 "`brender path set` makes one"
             )
         warnings = [*spec.warnings, *self._moved_by_site_addons(spec, need)]
+        warnings += pool_warnings(spec.sharing.pool, (worker.info.pool for worker in self.farm.workers.values()))
         owned = may_own(self.farm, spec, kind)
         job = JobState(
             spec=spec,
