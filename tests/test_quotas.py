@@ -116,7 +116,7 @@ def test_a_pool_that_no_worker_is_of_is_named_when_a_job_asks_for_it(world: Worl
     assert "No connected worker is of the pool nigth" in said
     assert not world.submit(shot("1-4", output="/other"))["warnings"]
     assert pool_warnings("night", ["", "night"]) == []
-    assert "there are: day, night" in pool_warnings("nigth", ["night", "day", "night"])[0]
+    assert "there are: day and night" in pool_warnings("nigth", ["night", "day", "night"])[0]
 
 
 def test_what_a_job_says_of_sharing_is_kept_and_shown(world: World) -> None:
