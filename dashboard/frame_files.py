@@ -43,9 +43,9 @@ class FrameFiles:
         """Whether the server keeps its files on another machine."""
         return not self._reader.folder.server_key.exists()
 
-    def frame(self, job: str, part: int, number: int = 0) -> Path:
-        """Return the file of a finished *part* of *job* (its id, or how that begins), or with a *number* one of its further
-        files. Raises `NotFound`."""
+    def frame(self, job: str, part: int, number: int | None = None) -> Path:
+        """Return the picture of a finished *part* of *job* (its id, or how that begins), or the file that has that *number*
+        (`named_files`). Raises `NotFound`."""
         with self._reader.record() as record:
             id = job_id(record, job)
             try:
@@ -53,9 +53,9 @@ class FrameFiles:
             except NotFound:
                 row = record.tables.Part.get_or_none(id=part, job=id, status="completed")
                 names = [] if row is None else named_files(row.output, (each["output"] for each in row.further_files))
-                if not self.is_elsewhere or number >= len(names) or not (row.output or number):
+                if not self.is_elsewhere or (number or 0) >= len(names) or (number is None and not row.output):
                     raise
-        return self._fetched(id, part, row.attempt, PurePosixPath(names[number]).suffix, number=number)
+        return self._fetched(id, part, row.attempt, PurePosixPath(names[number or 0]).suffix, number=number or 0)
 
     def small(self, job: str, part: int) -> Path:
         """Return the small picture of a *part* of *job*. Raises `NotFound` where there is none (yet)."""

@@ -85,15 +85,15 @@ def thumbnail(id: str, part: int) -> Response:
 
 @given("/jobs/<id>/frames/<int:part>", "*/*")
 def frame(id: str, part: int) -> Response:
-    """Return the frame's own file, as it was rendered."""
-    path = farm().files.frame(id, part)
+    """Return the frame's own file, as it was rendered; of a frame that has none, the first of its further files."""
+    path = farm().files.frame(id, part, 0)
     return send_file(path, as_attachment=path.suffix.lower() not in _SHOWN)
 
 
 @given("/jobs/<id>/frames/<int:part>/files/<int:number>", "*/*")
 def further_file(id: str, part: int, number: int) -> Response:
     """Return one of the further files of a frame, such as what the scene's file outputs write: the first is 1 (0 is its own
-    file)."""
+    file, where it has one)."""
     return send_file(farm().files.frame(id, part, number), as_attachment=True)
 
 

@@ -325,6 +325,20 @@ def test_a_frame_is_shown_as_it_was_rendered(web: Browser, output: Path) -> None
     assert web.get(f"/jobs/{JOB_ID}/frames/1").data == b"\x89PNG"
 
 
+def test_a_frame_without_a_picture_of_its_own_gives_the_files_of_its_outputs(
+    web: Browser, folder: DataFolder, output: Path
+) -> None:
+    writer = Writer(open_for_writing(str(folder.database)))
+    writer.commit([update("part", 1, {"output": "", "further_files": [{"output": "a.exr"}, {"output": "b.exr"}]})])
+    writer.database.close()
+    for name in ("a.exr", "b.exr"):
+        (output / name).write_bytes(name.encode())
+    assert web.get(f"/jobs/{JOB_ID}/frames/1").data == web.get(f"/jobs/{JOB_ID}/frames/1/files/0").data == b"a.exr"
+    assert web.get(f"/jobs/{JOB_ID}/frames/1/files/1").data == b"b.exr"
+    for beyond in ("frames/1/files/2", "pictures/1"):
+        assert web.get(f"/jobs/{JOB_ID}/{beyond}").status_code == 404
+
+
 def test_no_file_outside_the_output_folder_is_shown(web: Browser) -> None:
     for what in ("frames", "pictures"):
         assert web.get(f"/jobs/{JOB_ID}/{what}/3").status_code == 404

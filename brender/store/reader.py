@@ -46,16 +46,17 @@ class Reader:
         finally:
             self._idle.append(tables)
 
-    def frame_file(self, record: Record, job: str, part: int, number: int = 0) -> Path:
-        """Return the published file of a part, or with a *number* one of its further files. Raises `NotFound` where there is none
-        (yet, or any more)."""
+    def frame_file(self, record: Record, job: str, part: int, number: int | None = None) -> Path:
+        """Return the published picture of a part, or the file that has that *number* (`named_files`). Raises `NotFound` where
+        there is none (yet, or any more)."""
         table = record.tables.Part
         row = table.get_or_none((table.id == part) & (table.job == job) & (table.status == "completed"))
-        if row is None or not (row.output or number):
+        if row is None or (number is None and not row.output):
             raise NotFound("That frame is not rendered")
         names = named_files(row.output, (each["output"] for each in row.further_files))
+        number = number or 0
         if number >= len(names):
-            raise NotFound(f"That frame has no further file {number}")
+            raise NotFound(f"That frame has no file {number}")
         folder = Path(self.folder_of(record, row.job.output)).resolve()
         path: Path = (folder / names[number]).resolve()
         if not path.is_relative_to(folder) or not path.is_file():
