@@ -7,12 +7,14 @@ import msgspec
 import numpy
 import pytest
 
+from brender.engines import inside
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput
 from brender.model.job import NOISY, JobSpec
 from brender.model.nodes import Blender
 from tests.rendering import Outcome, Studio, cycles_scene, studio
 from tests.test_stills import planes
+from tests.tools import in_blender
 from tests.world import World, animation, facts
 
 _SCENE = """
@@ -66,6 +68,34 @@ def test_a_frame_that_is_denoised_afterwards_is_the_one_that_blender_denoises_as
             numpy.testing.assert_allclose(found[channel], values, atol=1e-6)
         noisy = numpy.abs(found["ViewLayer.Noisy Image.R"] - found["ViewLayer.Combined.R"]).max()
         assert noisy > 0.01
+
+
+_DENOISES = """
+import sys
+sys.path.insert(0, INSIDE)
+import bpy, split
+scene = bpy.context.scene
+scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 1, False
+scene.render.resolution_x = scene.render.resolution_y = 16
+scene.view_layers[0].cycles.denoising_store_passes = True
+settings = scene.render.image_settings
+settings.media_type = "MULTI_LAYER_IMAGE"
+settings.file_format = "OPEN_EXR_MULTILAYER"
+scene.render.filepath = FOLDER + "/render.exr"
+bpy.ops.render.render(write_still=True)
+used = []
+bpy.app.handlers.render_init.append(lambda stage, *rest: used.append(stage.render.compositor_denoise_device))
+for device, wanted in (("CPU", True), ("GPU", False), ("GPU", True)):
+    scene.cycles.device, scene.cycles.denoising_use_gpu = device, wanted
+    split.denoise(scene, FOLDER + "/render.exr", FOLDER + "/denoised.exr")
+open(FOLDER + "/used", "w").write(" ".join(used))
+"""
+
+
+def test_a_frame_that_a_gpu_rendered_is_denoised_on_a_gpu_too(bpy: Blender, tmp_path: Path) -> None:
+    code = _DENOISES.replace("INSIDE", repr(str(Path(inside.__file__).parent))).replace("FOLDER", repr(str(tmp_path)))
+    in_blender(bpy, code, tmp_path)
+    assert (tmp_path / "used").read_text() == "CPU CPU GPU"  # (without a GPU, Blender denoises on the CPU then)
 
 
 @pytest.mark.thorough

@@ -29,6 +29,7 @@ from brender.model.addon import ENABLING
 from brender.model.causes import Cause
 from brender.model.failure_patterns import Follows
 from brender.model.nodes import Blender
+from brender.model.text import once_each
 from brender.system.removal import remove_tree
 
 _DRIVER = Path(__file__).parent / "inside" / "driver.py"
@@ -299,7 +300,7 @@ class Session:
             except ValueError as error:
                 raise AttemptFailed(f"{self._blender.label} said something that is not an answer: {line[:100]!r}") from error
             if said.get("is") == "error":
-                raise AttemptFailed(said["message"], permanent=said["permanent"])
+                raise AttemptFailed(once_each(said["message"]), permanent=said["permanent"])  # Cycles says some twice
             if said.get("is") == kind:
                 return said
             if said.get("is") == "enabling":

@@ -46,7 +46,9 @@ BUILT_IN: tuple[FailurePattern, ...] = (
     FailurePattern(
         r"(?i:out of (?:GPU|device|video) (?:and shared host )?memory)|(?:CUDA|HIP|oneAPI|OPTIX|Metal)\w*\b.*\b[Oo]ut of memory"
         r"|[Oo]ut of memory in (?:cu|hip)[A-Z]|Out of memory - couldn't allocate integrator state|GL_OUT_OF_MEMORY"
-        r"|(?:ERROR_OUT_OF_DEVICE|OPTIX_ERROR_DEVICE_OUT_OF)_MEMORY",
+        r"|(?:ERROR_OUT_OF_DEVICE|OPTIX_ERROR_DEVICE_OUT_OF)_MEMORY"
+        # (OptiX's denoiser where the driver was installed without its weights, as in some containers.)
+        r"|Unable to load denoiser weights",
         Follows.ELSEWHERE,
         Cause.DEVICE,
     ),

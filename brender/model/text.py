@@ -18,6 +18,15 @@ def harmless(text: str, kept: str = "") -> str:
     return "".join(character if character.isprintable() or character in kept else "·" for character in text)
 
 
+def once_each(text: str) -> str:
+    """Return *text* with each of its lines once, in their order.
+
+    >>> once_each("Out of memory\\nOut of memory")
+    'Out of memory'
+    """
+    return "\n".join(dict.fromkeys(text.splitlines()))
+
+
 #: Characters of a job's id by which people are told of it, and may name it.
 SHORT_ID = 8
 

@@ -317,6 +317,10 @@ def denoise(scene, merged, path):
         stage.render.use_file_extension = False
         if has_denoising_quality(stage.render):
             stage.render.compositor_denoise_final_quality = scene.cycles.denoising_quality
+        if hasattr(stage.render, "compositor_denoise_device"):
+            # Open Image Denoise computes otherwise, and ten times as fast, on a GPU.
+            on_gpu = scene.cycles.device == "GPU" and scene.cycles.denoising_use_gpu
+            stage.render.compositor_denoise_device = "GPU" if on_gpu else "CPU"
         settings = stage.render.image_settings
         settings.file_format = "OPEN_EXR"
         settings.color_mode = "RGBA"
