@@ -37,6 +37,10 @@ def ask_one_after_the_other(world: World, job: str, names: str) -> None:
             world.run(1)
 
 
+def at_work(world: World) -> list[str]:
+    return [name for name in NAMES if world.workers[name].running is not None]
+
+
 def tries(world: World, job: str) -> int:
     return sum(row["outcome"] == "failed" for row in world.ask("attempts", job=job))
 
@@ -56,16 +60,22 @@ def test_a_program_that_five_machines_in_a_row_lack_ends_the_job_and_a_requeue_a
     assert world.server.dispatch.audit() == []
 
 
-def test_a_job_that_one_machine_renders_is_not_given_up_and_goes_to_the_others_once_it_shows_progress(world: World) -> None:
+def test_a_job_that_one_machine_renders_is_not_given_up_and_the_others_are_asked_meanwhile(world: World) -> None:
     job = world.submit(animation("1-100"))["id"]
     assert free(world, "j", job)
     ask_one_after_the_other(world, job, NAMES[:7])
-    assert world.status(job) == "active" and tries(world, job) == 5
-    core = world.workers["j"].core
-    assert core.running is not None
-    world._work("j", core.progressed(core.running.attempt, 1, 0.1, "", "", world._at()))
-    world.run(2)
-    assert all(world.workers[name].running is not None for name in "fg")
+    assert world.status(job) == "active" and tries(world, job) == 7
+    assert all(free(world, name, job) for name in "hi")
+
+
+def test_machines_that_cannot_use_a_folder_now_are_not_counted_among_those_that_lack_a_program(world: World) -> None:
+    job = world.submit(animation("1-100"))["id"]
+    for name in NAMES[:4]:
+        assert free(world, name, job)
+        put_off(world, name, AWAY)
+    ask_one_after_the_other(world, job, NAMES[4:6])
+    assert world.status(job) not in ("failed", "completed") and tries(world, job) == 2
+    assert free(world, "g", job)
 
 
 def test_a_folder_that_five_machines_in_a_row_cannot_use_is_tried_by_one_at_a_time_until_one_can() -> None:
@@ -78,17 +88,37 @@ def test_a_folder_that_five_machines_in_a_row_cannot_use_is_tried_by_one_at_a_ti
         put_off(world, name, AWAY)
     world.run(5)
     assert world.ask("job", id=job)["reason"].startswith(f"10 workers in a row could not run it ({AWAY}). One tries again")
-    for _ in range(3):
-        world.run(700)
-        (name,) = (each for each in NAMES if world.workers[each].running is not None)
+    world.run(50)
+    assert at_work(world) == []
+    world.run(15)
+    (name,) = at_work(world)  # a minute after the first, though ten have said so
+    put_off(world, name, AWAY)
+    for rest in (120, 240):
+        world.run(rest + 5)
+        (name,) = at_work(world)
         put_off(world, name, AWAY)
     assert world.server.dispatch.audit() == []
-    world.run(700)
-    (name,) = (each for each in NAMES if world.workers[each].running is not None)
+    world.run(485)
+    (name,) = at_work(world)
     world.finish(name)
     world.run(1)
-    assert sum(world.workers[each].running is not None for each in NAMES) == len(NAMES), "all go on once one frame is there"
+    assert at_work(world) == list(NAMES), "all go on once one frame is there"
     assert sorted(world.finish_everything())[-1] == 100 and world.status(job) == "completed"
+
+
+def test_a_job_whose_program_shows_no_progress_goes_to_all_once_one_has_run_it_for_a_minute() -> None:
+    world = World()
+    for name in NAMES:
+        world.add_worker(name)
+    world.submit(animation("1-100"))
+    world.run(1)
+    for name in NAMES:
+        put_off(world, name, AWAY)
+    world.run(65)
+    assert len(at_work(world)) == 1
+    world.run(65)
+    assert at_work(world) == list(NAMES)
+    assert world.server.dispatch.audit() == []
 
 
 def test_a_job_that_rests_is_tried_by_all_at_once_where_somebody_says_so() -> None:

@@ -9,19 +9,28 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Refusals:
-    """The refusals of one job. ``by``: the workers that could not begin it; ``rests``: how often it rested for that, as ``said``
-    tells people; ``rests_until``: when (monotonic) it is given out again, ``None`` where it does not rest; ``is_insisted_on``:
-    a person has queued it again, so that all workers are to be asked."""
+    """The refusals of one job. ``lacking``: the workers whose machines lack what it needs; ``put_off``: those that could not use
+    its folders; ``rests``: how often it rested for these, as ``said`` tells people; ``rests_until``: when (monotonic) it is given
+    out again, ``None`` where it does not rest; ``tries_until``: when the one that tries it after a rest has rendered for so long
+    that it could begin it, ``None`` where none does; ``is_insisted_on``: a person has queued it again, so that all workers are to
+    be asked."""
 
-    by: set[str] = field(default_factory=set)
+    lacking: set[str] = field(default_factory=set)
+    put_off: set[str] = field(default_factory=set)
     rests: int = 0
     rests_until: float | None = None
+    tries_until: float | None = None
     said: str = ""
     is_insisted_on: bool = False
 
     def clear(self) -> bool:
         """Begin again from nothing; return whether that changed anything."""
-        had = bool(self.by)
-        self.by.clear()
-        self.rests, self.rests_until, self.said = 0, None, ""
+        had = bool(self.lacking or self.put_off)
+        self.lacking.clear()
+        self.put_off.clear()
+        self.rests, self.rests_until, self.tries_until, self.said = 0, None, None, ""
         return had
+
+    def due(self) -> float | None:
+        """Return when (monotonic) its rest is over, or its trial; ``None`` where there is neither."""
+        return self.tries_until if self.rests_until is None else self.rests_until

@@ -317,13 +317,19 @@ class Dispatch:
             for worker in ready:
                 del job.put_off[worker]
             self.farm.changed_jobs.add(job.id)
-        if job.refusals.rests_until is not None and job.refusals.rests_until <= now.mono:
-            job.refusals.rests_until = None
+        refusals = job.refusals
+        if (due := refusals.due()) is not None and due <= now.mono:
+            if refusals.rests_until is not None:
+                refusals.rests_until = None
+            elif job.begun:
+                refusals.clear()
+            else:
+                refusals.tries_until = None
             self.farm.changed_jobs.add(job.id)
-        due = [entry for entry in job.delayed if entry[0] <= now.mono and entry[1] not in running]
-        if due:
+        over = [entry for entry in job.delayed if entry[0] <= now.mono and entry[1] not in running]
+        if over:
             job.delayed = [entry for entry in job.delayed if entry[0] > now.mono or entry[1] in running]
             self.farm.changed_jobs.add(job.id)
-            for _, task_id in due:
+            for _, task_id in over:
                 if task_id in self.farm.tasks:
                     queue_again(self.farm, job, self.farm.tasks[task_id])

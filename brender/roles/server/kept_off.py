@@ -43,13 +43,13 @@ class KeptOff:
     def is_given_up(self, attempt: AttemptState, job: JobState) -> bool:
         """Count that the machine of *attempt* lacks what *job* needs; return whether so many in a row have said so that the
         others are not asked. They are asked where any of it was rendered, or is, or where a person has queued it again."""
-        job.refusals.by.add(attempt.worker)
+        job.refusals.lacking.add(attempt.worker)
         is_rendered = job.begun > attempt.started or job.completed_parts > job.kept_parts
-        return not is_rendered and not job.refusals.is_insisted_on and len(job.refusals.by) >= self._policy.refusals
+        return not is_rendered and not job.refusals.is_insisted_on and len(job.refusals.lacking) >= self._policy.refusals
 
     def said_of_given_up(self, job: JobState) -> str:
         """Return what to add to the reason for which *job* ends because so many workers in a row could not begin it."""
-        id, count = short_id(job.id), len(job.refusals.by)
+        id, count = short_id(job.id), len(job.refusals.lacking)
         return (
             f". {count} workers in a row have said so, and none has rendered any of it, so the others were not asked: "
             f"`brender requeue {id}` asks them; `brender readmit {id}` before that, those {count} again too"
@@ -71,20 +71,29 @@ class KeptOff:
         if (worker := self._farm.workers.get(attempt.worker)) is not None:
             self._dispatch.recall(worker, now, job.id)
 
+    def begins(self, job: JobState, now: Now) -> None:
+        """Note that a worker begins *job*. Where that tries it after a rest, it need not show progress, which programs may not
+        have: those that cannot begin it say so soon."""
+        if job.refusals.rests:
+            job.refusals.tries_until = now.mono + self._policy.put_off
+            self._farm.changed_jobs.add(job.id)
+
     def _rest(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
         """Count that the worker of *attempt* was put off. Where so many were in a row, and nothing of *job* is rendered, let it
         rest; after that one worker at a time tries it, until one shows progress."""
         refusals = job.refusals
-        refusals.by.add(attempt.worker)
-        if len(refusals.by) < self._policy.refusals or job.begun > attempt.started:
+        refusals.put_off.add(attempt.worker)
+        if len(refusals.put_off) < self._policy.refusals or job.begun > attempt.started:
             return
+        if refusals.rests_until is not None:
+            return  # what it had begun before the rest
         delay = min(self._policy.put_off_most, self._policy.put_off * 2 ** min(refusals.rests, 10))
         refusals.rests += 1
         refusals.said = (
-            f"{len(refusals.by)} workers in a row could not run it ({reason}). One tries again in some minutes; "
+            f"{len(refusals.put_off)} workers in a row could not run it ({reason}). One tries again in some minutes; "
             f"`brender readmit {short_id(job.id)}` lets all try at once"
         )
-        refusals.rests_until = now.mono + delay
+        refusals.rests_until, refusals.tries_until = now.mono + delay, None
         if refusals.rests == 1:
             self._activity.note(now, "put-off", refusals.said, job.id)
             self._farm.happened("job-attention", now.wall, job, reason=refusals.said)

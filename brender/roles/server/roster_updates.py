@@ -213,7 +213,7 @@ class RosterUpdates:
             self.roster.job_closed(job_id, job.urgency, len(job.live), gates_of(self._demand(job)) if job.live else ())
         else:
             self.roster.job_closed(job_id)
-        rest = None if job is None else job.refusals.rests_until
+        rest = None if job is None else job.refusals.due()
         if job is not None and (job.delayed or job.put_off or rest is not None):
             dues = [due for due, _ in (*job.delayed, *job.put_off.values())]
             self.delayed[job_id] = min([*dues, rest] if rest is not None else dues)
@@ -248,7 +248,7 @@ class RosterUpdates:
             bool(job.alone),
             job.spec.project,
             job.spec.user,
-            1 if len(job.refusals.by) >= self.policy.refusals else job.spec.sharing.most_workers,
+            1 if job.refusals.rests else job.spec.sharing.most_workers,
             job.spec.sharing.rush,
             job.spec.sharing.reclaim_at_once,
             *_scene(job),

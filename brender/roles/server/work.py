@@ -207,6 +207,7 @@ class Work:
     def _started(self, attempt: AttemptState, job: JobState, now: Now) -> None:
         job.begun += not attempt.started
         attempt.begin(now.mono, now.wall)
+        self._kept_off.begins(job, now)
         if worker := self.farm.workers.get(attempt.worker):
             worker.running = attempt.id
             self.farm.changed.add(attempt.worker)
@@ -337,7 +338,7 @@ class Work:
             self._goes_on(self.farm.jobs[attempt.job])
 
     def _goes_on(self, job: JobState) -> None:
-        if job.refusals.by and job.refusals.clear():
+        if job.refusals.clear():
             self.farm.changed_jobs.add(job.id)
 
     def _end_where_the_rest_is_gone(self, attempt: AttemptState, job: JobState, now: Now) -> None:
