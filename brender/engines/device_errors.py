@@ -7,6 +7,8 @@ about scenes: a line stands in the table only if no good frame prints it. Pure.
 
 import re
 
+from brender.model.failure_patterns import BLENDER_PREFIX
+
 #: What such a line contains: the back end, and the words.
 DEVICE_ERRORS: tuple[tuple[str, str], ...] = (
     ("Cycles", r"System is out of GPU(?: and shared host)? memory"),
@@ -38,8 +40,6 @@ DEVICE_ERRORS: tuple[tuple[str, str], ...] = (
     ("Mesa", r"\bThe CS has (?:been rejected|been cancelled because the context is lost)"),
 )
 _ANY = re.compile("|".join(f"(?:{words})" for _, words in DEVICE_ERRORS))
-#: How Blender 5 begins its lines: time, source, level.
-_PREFIX = re.compile(r"^\s*\d+:\d\d\.\d+\s+\S+\s+\|\s*(?:ERROR|WARNING|FATAL)?\s*")
 _LONGEST = 300
 
 
@@ -50,4 +50,4 @@ def device_error(line: str) -> str | None:
     'Illegal address in CUDA queue synchronize (integrator_shade_surface)'
     >>> device_error("Fra:1 Mem:12.00M (Peak 12.00M) | Time:00:00.05 | Mem:0.00M, Peak:0.00M | Scene, ViewLayer | Sample 1/4")
     """
-    return _PREFIX.sub("", line).strip()[:_LONGEST] if _ANY.search(line) else None
+    return BLENDER_PREFIX.sub("", line).strip()[:_LONGEST] if _ANY.search(line) else None

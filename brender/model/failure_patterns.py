@@ -68,6 +68,8 @@ BUILT_IN: tuple[FailurePattern, ...] = (
     FailurePattern(r"(?i:\bdevice (?:was )?lost\b)|VK_ERROR_DEVICE_LOST|GL_CONTEXT_LOST", Follows.RETRY, Cause.DEVICE),
 )
 
+#: How Blender 5 begins its lines: time, source, level. The time differs from attempt to attempt, the failure does not.
+BLENDER_PREFIX = re.compile(r"^\s*\d+:\d\d\.\d+\s+\S+\s+\|\s*(?:ERROR|WARNING|FATAL)?\s*")
 #: Characters of a line that patterns look at, and those of it that a sentence quotes.
 _LOOKED_AT, _QUOTED = 2000, 300
 _HOW = (
@@ -100,11 +102,11 @@ def match(line: str, own: Iterable[FailurePattern]) -> Match | None:
     looked_at = line[:_LOOKED_AT]
     for pattern in own:
         if _compiled(pattern.pattern).search(looked_at):
-            return Match(looked_at.strip()[:_QUOTED], pattern)
+            return Match(_quoted(looked_at), pattern)
     if not _ANY.search(looked_at):
         return None
     found = next(each for each in BUILT_IN if _compiled(each.pattern).search(looked_at))
-    return Match(looked_at.strip()[:_QUOTED], found)
+    return Match(_quoted(looked_at), found)
 
 
 def read_pattern(text: str) -> FailurePattern:
@@ -134,6 +136,10 @@ def read_pattern(text: str) -> FailurePattern:
     if expression.search(""):
         raise BadInput(f"The failure pattern {text!r} is found in every line: name words that only a failure prints")
     return FailurePattern(pattern, Follows(words[0]), cause, always)
+
+
+def _quoted(line: str) -> str:
+    return BLENDER_PREFIX.sub("", line).strip()[:_QUOTED]
 
 
 @cache
