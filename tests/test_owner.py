@@ -71,6 +71,15 @@ def test_another_time_is_shown_at_once(world: World) -> None:
     assert stands(world)[1].endswith("20:00")
 
 
+def test_a_server_that_starts_again_does_not_say_again_that_a_worker_pauses(world: World) -> None:
+    step_back(world, REASON, at_once=False)
+    world.run(1.0)
+    world.start_server()
+    world.run(5.0)
+    assert stands(world) == ("paused", REASON)
+    assert [row["action"] for row in world.ask("activity")].count("pause-here") == 1
+
+
 def test_a_pause_ends_by_itself_and_a_broken_file_is_none(tmp_path: Path) -> None:
     write_pause(tmp_path, Pause(100.0, True))
     assert read_pause(tmp_path, 99.0) == Pause(100.0, True) and read_pause(tmp_path, 100.0) is None
