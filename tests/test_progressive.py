@@ -130,6 +130,23 @@ def test_all_frames_are_there_first_and_then_the_one_with_the_most_noise_is_next
 
 
 @pytest.mark.parametrize("restarts", [False, True])
+def test_frames_that_are_added_get_all_their_passes_and_the_first_of_them_comes_before_all_others(restarts: bool) -> None:
+    world = World()
+    world.add_worker("one")
+    spec = progressive("1-2")
+    world.submit(spec)
+    done = [do_pass(world)[:2] for _ in range(5)]
+    world.act("edit", spec.id, {"settings": {"frames": "1-3"}})
+    if restarts:
+        world.start_server()
+        world.run(20.0)
+    rest = [do_pass(world)[:2] for _ in range(7)]
+    assert sorted(done + rest) == [(frame, number) for frame in (1, 2, 3) for number in (1, 2, 3, 4)]
+    assert (3, 1) in rest[:3]  # (the worker had its next task when they were added, and may have asked for one more)
+    assert world.status(spec.id) == "completed"
+
+
+@pytest.mark.parametrize("restarts", [False, True])
 def test_where_files_travel_a_pass_is_given_what_its_frame_has_by_then(restarts: bool) -> None:
     world = World()
     world.add_worker("one")

@@ -22,16 +22,16 @@ def runs_of_frames(settings: Mapping[str, Any]) -> Iterator[Run]:
         return
     for number, count in enumerate(numbering.run_tasks, start=1):
         last = DENOISED if settings.get("denoise_after") else FRAMES
-        yield _run(number, FRAMES, count)
+        yield run_of_added(number, FRAMES, count)
         if last == DENOISED:
-            yield _run(number, DENOISED, count, Wait(_called(FRAMES, number), by_frame=True))
-        done.append(Wait(_called(last, number)))
+            yield run_of_added(number, DENOISED, count, Wait(called(FRAMES, number), by_frame=True))
+        done.append(Wait(called(last, number)))
         if settings["film"]:
-            yield _run(number, FILM_STAGE, 1, *done, of_frames=False)
+            yield run_of_added(number, FILM_STAGE, 1, *done, of_frames=False)
         if settings.get("copy_to"):
-            yield _run(number, COPIES, count, Wait(_called(last, number), by_frame=True))
+            yield run_of_added(number, COPIES, count, Wait(called(last, number), by_frame=True))
             if settings["film"]:
-                yield _run(number, FILM_COPY, 1, Wait(_called(FILM_STAGE, number)), of_frames=False)
+                yield run_of_added(number, FILM_COPY, 1, Wait(called(FILM_STAGE, number)), of_frames=False)
 
 
 def place_in(stages: Sequence[Stage], index: int) -> tuple[str, int] | None:
@@ -44,15 +44,15 @@ def place_in(stages: Sequence[Stage], index: int) -> tuple[str, int] | None:
     return stage.title, index - stage.first_task + sum(each.count for each in same[: same.index(stage)])
 
 
-def _run(number: int, stage: str, tasks: int, *after: Wait, of_frames: bool = True) -> Run:
+def run_of_added(number: int, stage: str, tasks: int, *after: Wait, of_frames: bool = True) -> Run:
     """Return *stage*, with so many *tasks*, for the frames that were added as *number*, from 1, to the job."""
-    return Run(_called(stage, number), tasks, after, of_frames, goes_on=stage if number > 1 else "")
+    return Run(called(stage, number), tasks, after, of_frames, goes_on=stage if number > 1 else "")
 
 
-def _called(stage: str, number: int) -> str:
+def called(stage: str, number: int) -> str:
     """Return the name of *stage* for the frames that were added as *number* to the job.
 
-    >>> _called("frames", 1), _called("frames", 2)
+    >>> called("frames", 1), called("frames", 2)
     ('frames', 'frames, added 1')
     """
     return stage if number == 1 else f"{stage}, added {number - 1}"

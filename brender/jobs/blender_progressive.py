@@ -3,20 +3,22 @@
 Every frame is rendered first with a share of its samples, so that the whole shot can be watched early; each pass over the frames
 adds another share, until each picture is the one that a plain render would have made. A pass doubles the samples of its frame,
 unless frames may be good enough before the last: then small shares end closer to that. A scene whose shares do not add up to a
-plain render is drafted with one share, and then rendered as it is. Task ``p * frames + f`` is pass ``p`` of frame ``f``.
+plain render is drafted with one share, and then rendered as it is. Task ``p * frames + f`` is pass ``p`` of frame ``f``. Frames
+that are added to the job are numbered so in turn, after these.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from brender.jobs.animation_stages import called, run_of_added
 from brender.jobs.blender_animation import BlenderAnimation, engine_word, said_of_range
 from brender.jobs.blender_settings import FILM_SETTINGS, IN_ORDER, SETTINGS, WARM
 from brender.jobs.declare import ORDER, PICTURE, Setting, check_settings
 from brender.jobs.numbering import numbering_of
-from brender.jobs.stages import Stage, Wait
+from brender.jobs.stages import Run, Stage, Wait, in_a_row
 from brender.jobs.view_layers import layers_apart
 from brender.model.errors import BadInput
 from brender.model.frames import frame_ranges, parse_frames
@@ -165,7 +167,7 @@ class BlenderProgressive(BlenderAnimation):
 
     def task(self, spec: JobSpec, index: int) -> TaskPlan:
         settings, frames = spec.settings, numbering_of(spec.settings)
-        number, place = divmod(index, frames.task_count)
+        number, place = _pass_of(settings, index)
         is_last = number == passes_of(settings) - 1
         return TaskPlan(
             index=index,
@@ -190,23 +192,37 @@ class BlenderProgressive(BlenderAnimation):
         return False
 
     def stages(self, spec: JobSpec) -> tuple[Stage, ...]:
-        passes, count = passes_of(spec.settings), numbering_of(spec.settings).task_count
-        is_draft = spec.settings["refine"] == DRAFT
-        names = ["draft", "frames"] if is_draft else [f"pass {number}" for number in range(1, passes + 1)]
-        return tuple(
-            Stage(name, place * count, count, (Wait(names[place - 1], by_frame=True),) if place else ())
-            for place, name in enumerate(names)
-        )
+        return in_a_row(self._passes(spec.settings))
+
+    @staticmethod
+    def _passes(settings: dict[str, Any]) -> Iterator[Run]:
+        is_draft = settings["refine"] == DRAFT
+        names = ["draft", "frames"] if is_draft else [f"pass {number}" for number in range(1, passes_of(settings) + 1)]
+        for number, count in enumerate(numbering_of(settings).run_tasks, start=1):
+            for before, name in zip((None, *names), names, strict=False):
+                waits = () if before is None else (Wait(called(before, number), by_frame=True),)
+                yield run_of_added(number, name, count, *waits)
 
     def rank(self, spec: JobSpec, index: int, measured: Mapping[int, float]) -> float:
         """Return the rank of task *index*: every frame is there first; then the noise of each is measured, by a second share of
         its samples; and then the frame that has most of it is next."""
-        frames = numbering_of(spec.settings)
-        number, place = divmod(index, frames.task_count)
+        number, place = _pass_of(spec.settings, index)
         if number == 0:
             return _FIRST
-        noise = next((measured.get(frame) for frame in frames.of_task(place)), None)
+        noise = next((measured.get(frame) for frame in numbering_of(spec.settings).of_task(place)), None)
         return _UNMEASURED if noise is None else -noise
+
+
+def _pass_of(settings: Mapping[str, Any], index: int) -> tuple[int, int]:
+    """Return which pass the task *index* is, from 0, and the place of its frame in the job's numbering."""
+    passes, before = passes_of(settings), 0
+    for count in numbering_of(settings).run_tasks:
+        if index < passes * count:
+            number, place = divmod(index, count)
+            return number, before + place
+        index -= passes * count
+        before += count
+    raise IndexError("the job has no such task")
 
 
 def said_of_draft(passes: int, reason: str) -> str:

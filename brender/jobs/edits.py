@@ -167,7 +167,7 @@ def _check_plan(kind: JobType, spec: JobSpec, revised: JobSpec, edit: Edit, of_f
     if not same or any(map(differs, compared)):
         if grows:
             raise BadInput(
-                "The new frames would not come after the job's own tasks: it bakes first, or goes over its frames in passes, "
+                "The new frames would not come after the job's own tasks: it bakes first, which is done up to its last frame, "
                 f"or its type cannot number them so. `{clone_command(spec.id, edit)}` renders them as a job of their own"
             )
         raise BadInput(
