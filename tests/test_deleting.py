@@ -230,6 +230,23 @@ def test_frames_that_another_job_wrote_later_stay_although_the_clock_was_set_bac
     assert "x/f_0001.png" in _files_in(out)
 
 
+def test_a_piece_that_the_job_only_found_there_stays_if_another_had_made_it(
+    farm_of_two: tuple[Writer, DataFolder, Path],
+) -> None:
+    writer, folder, out = farm_of_two
+    piece = out / ".f_0001.png.pieces/1.exr"
+    piece.parent.mkdir()
+    piece.write_bytes(b"12345")
+    of_frame = {"output": piece.relative_to(out).as_posix(), "piece": 1, "further_files": []}
+    writer.commit([update("job", B, {"output": str(out)})])
+    writer.commit([update("part", 2, of_frame | {"finished": 900.0})])
+    writer.commit([update("part", 1, of_frame | {"finished": time.time() + 60, "kept": True})])
+    remover = _remover(folder)
+    remover.begin(A, "both")
+    _work_off(remover, writer)
+    assert piece.exists(), "the other job may still make its picture of it"
+
+
 def test_only_the_frames_or_only_the_record_may_go(farm_of_two: tuple[Writer, DataFolder, Path]) -> None:
     writer, folder, out = farm_of_two
     remover = _remover(folder)

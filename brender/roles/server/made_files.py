@@ -266,7 +266,8 @@ def made_files(tables: Tables, job: str) -> Iterator[MadeFile]:
 
 
 def _made_again(tables: Tables, job: str) -> set[int]:
-    """Return the parts of *job* whose files another job has rendered since: what is there is the other's."""
+    """Return the parts of *job* whose files another job has rendered since, or before, where *job* only found them: what is there
+    is the other's."""
     mine, theirs = tables.Part.alias(), tables.Part.alias()
     found: set[int] = set()
     for other in _others_there(tables, tables.Job.get_by_id(job)):
@@ -280,7 +281,7 @@ def _made_again(tables: Tables, job: str) -> set[int]:
                 & ~theirs.kept
                 & (theirs.piece != COPY)
                 # By the order of the commits, since clocks are set now and then; and by the times, where one commit has both.
-                & ((theirs.change > mine.change) | (theirs.finished >= mine.finished))
+                & (mine.kept | (theirs.change > mine.change) | (theirs.finished >= mine.finished))
             )
         )
         found.update(id for (id,) in query.tuples())
