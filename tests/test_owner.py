@@ -77,7 +77,10 @@ def test_a_server_that_starts_again_does_not_say_again_that_a_worker_pauses(worl
     world.start_server()
     world.run(5.0)
     assert stands(world) == ("paused", REASON)
-    assert [row["action"] for row in world.ask("activity")].count("pause-here") == 1
+    step_back(world, "", at_once=False)
+    world.run(2.0)
+    said = [row["text"] for row in world.ask("activity") if row["action"] == "pause-here"]
+    assert said == ["the worker one goes on: its owner's pause is over", f"the worker one pauses: {REASON}"]
 
 
 def test_a_pause_ends_by_itself_and_a_broken_file_is_none(tmp_path: Path) -> None:

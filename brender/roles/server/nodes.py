@@ -369,8 +369,7 @@ class Nodes:
 
     def _worker_stands(self, worker: WorkerState, standing: Standing, reason: str, now: Now) -> None:
         if (worker.standing, worker.reason) != (standing, reason):
-            before = worker.reason or worker.shown[1]  # (which a server that starts again has of its record)
-            if said := said_of_pause(worker.info.name, before, reason, standing is Standing.OPEN):
+            if said := said_of_pause(worker.info.name, worker.reason, reason, standing is Standing.OPEN):
                 self.activity.note(now, "pause-here", said, worker=worker.info.id)
             worker.standing, worker.reason = standing, reason
             self._look_at({worker.info.id})

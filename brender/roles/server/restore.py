@@ -31,7 +31,7 @@ from brender.model.frames import parse_frames
 from brender.model.hooks import KINDS, Hook
 from brender.model.job import BAKE, COPY, FILM, FileFacts, Requirements
 from brender.model.keys import KeyRole, Principal, Token
-from brender.model.nodes import read_series
+from brender.model.nodes import GIVEN_BACK, Standing, read_series
 from brender.model.people import Role
 from brender.model.power import Sleep, Sleeper
 from brender.model.quotas import HALF_LIFE, Quota, QuotaKind, half_life_of
@@ -532,8 +532,12 @@ def _manager(row: Any, mono: float) -> ManagerState:
 
 def _keep_worker(farm: Farm, row: Any) -> None:
     info = worker_info(row)
+    # (What others pause, it does not say itself.)
+    pauses = row.status == WorkerStatus.PAUSED and row.reason.startswith(GIVEN_BACK) and row.id not in farm.paused
     worker = WorkerState(
         msgspec.structs.replace(info, tags=info.tags | farm.extra_tags.get(row.id, frozenset())),
+        standing=Standing.PAUSED if pauses else Standing.OPEN,
+        reason=row.reason if pauses else "",
         manager=row.__data__["manager"],
         own_tags=info.tags,
         shown=(WorkerStatus(row.status), row.reason, row.attempt, row.job),
