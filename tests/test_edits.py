@@ -7,8 +7,9 @@ import pytest
 
 from brender.bus.messages import Sorry
 from brender.jobs.clones import clone, free_folder
+from brender.jobs.declare import job_type
 from brender.model.edit import Edit
-from tests.world import World, animation, farm_of_two, granted, new_id
+from tests.world import World, animation, facts, farm_of_two, granted, new_id
 
 
 @pytest.fixture
@@ -192,6 +193,19 @@ def test_a_clone_has_what_the_first_has_but_for_what_is_said_otherwise_and_what_
     assert isinstance(world.submit(spec), Sorry), "the first writes to its folder"
     spec = msgspec.structs.replace(spec, output=free_folder(spec.output, lambda folder: folder.endswith("_2")))
     assert world.submit(spec)["output"] == f"{record['output']}_3"
+
+
+@pytest.mark.parametrize(
+    ("change", "refine", "passes"), [({}, "doubling", 4), ({"passes": 6}, "samples", 6), ({"noise": 0.1}, "samples", 8)]
+)
+def test_a_clone_of_a_progressive_job_shares_out_its_samples_as_a_new_job_would(
+    world: World, change: dict[str, Any], refine: str, passes: int
+) -> None:
+    spec = animation("1-3")
+    first = msgspec.structs.replace(spec, job_type="blender-progressive", facts=facts(unshared="", samples=64))
+    record = world.ask("job", id=world.submit(first)["id"])
+    again = job_type(first.job_type).prepare(clone(record, new_id(), "ada", Edit(settings=change)))
+    assert (again.settings["refine"], again.settings["passes"]) == (refine, passes)
 
 
 def test_how_a_job_shares_the_farm_is_edited(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from brender.roles.policy import Policy
 from tests.test_limits_and_leaving import put_off
 from tests.world import World, animation
 
@@ -12,8 +13,8 @@ NAMES = "abcdefghij"
 
 @pytest.fixture
 def world() -> World:
-    """A farm of ten workers that are busy, but for the one that `free` lets go."""
-    made = World()
+    """A farm of ten workers that are busy, but for the one that `free` lets go. It asks five of them about a program."""
+    made = World(Policy(lacking=5))
     for name in NAMES:
         made.add_worker(name)
     made.submit(animation(f"1-{2 * len(NAMES)}", name="busy", priority=90))

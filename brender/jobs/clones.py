@@ -17,6 +17,8 @@ from brender.model.text import short_id
 _NUMBERED = re.compile(r"(?P<stem>.*)_(?P<number>[0-9]{1,6})")
 #: Settings that have an option of their own.
 OWN_OPTIONS = ("frames", "samples", "resolution", "format", "pattern", "engine", "camera")
+#: Settings by which a progressive job's type chooses how samples are shared out to passes, where nobody says it.
+_SHARES = {"passes", "noise", "until"}
 #: Folders that are looked at for one that is free.
 _FOLDERS_MOST = 1000
 
@@ -32,6 +34,9 @@ def clone(record: Mapping[str, Any], id: str, user: str, change: Edit, output: s
     for name, value in change.settings.items():
         known = "frame" if name == "frames" and name not in settings and "frame" in settings else name
         settings[known] = _frame(value) if known != name else value
+    if _SHARES & change.settings.keys() and "refine" in settings and "refine" not in change.settings:
+        # How samples are shared out was chosen by what these were: it is chosen again.
+        settings |= {"refine": None, "passes": change.settings.get("passes")}
     own = record["bundle"] and record["output"].rpartition("/")[2] == record["id"]
     spec = JobSpec(
         id=id,

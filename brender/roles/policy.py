@@ -42,7 +42,10 @@ class Policy:
     after twice as long."""
     put_off_most: float = 600.0
     refusals: int = 5
-    """Workers in a row that cannot begin a job, before the others are not asked (`brender.farm.refusals`)."""
+    """Workers in a row that cannot begin a job now, before it rests (`brender.farm.refusals`)."""
+    lacking: int = 20
+    """Workers in a row whose machines lack what a job needs, before it ends and the others are not asked: a small farm asks all,
+    of which the last may be the one that has it."""
     plan_slice: int = 1000
     """Tasks that are created, or loaded, in one tick."""
     plan_ahead: int = 4000

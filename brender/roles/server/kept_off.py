@@ -45,7 +45,7 @@ class KeptOff:
         others are not asked. They are asked where any of it was rendered, or is, or where a person has queued it again."""
         job.refusals.lacking.add(attempt.worker)
         is_rendered = job.begun > attempt.started or job.completed_parts > job.kept_parts
-        return not is_rendered and not job.refusals.is_insisted_on and len(job.refusals.lacking) >= self._policy.refusals
+        return not is_rendered and not job.refusals.is_insisted_on and len(job.refusals.lacking) >= self._policy.lacking
 
     def said_of_given_up(self, job: JobState) -> str:
         """Return what to add to the reason for which *job* ends because so many workers in a row could not begin it."""
