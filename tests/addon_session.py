@@ -132,6 +132,7 @@ def two_sides(other):
     other.view_layers[0].name = "Left"
     other.view_layers.new("Right")
     for layer in other.view_layers:
+        layer.update()  # (Blender 5.3 knows the collections of a new one only then)
         next(each for each in layer.layer_collection.children if each.name != layer.name).exclude = True
     other.render.film_transparent = other.brender.each_layer = True
     other.render.image_settings.file_format, other.render.image_settings.color_mode = "PNG", "RGBA"

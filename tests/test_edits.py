@@ -251,6 +251,25 @@ def test_frames_whose_files_get_other_names_are_all_made_again(world: World, chu
     assert world.status(job) == "completed" and world.server.dispatch.audit() == []
 
 
+def test_files_get_their_other_names_although_the_job_is_canceled_at_once_and_queued_again(world: World) -> None:
+    world.sweep_size = 1
+    world.start_server()
+    job = world.submit(animation("1-6", chunk=1))["id"]
+    for _ in range(4):
+        world.run(1.0)
+        world.finish("one")
+    edit(world, job, settings={"pattern": "other.####"})
+    world.act("cancel", job)
+    stop(world)
+    world.run(3.0)
+    record = world.ask("job", id=job)
+    assert (record["status"], record["completed_parts"]) == ("canceled", 0), "all was to be made again"
+    world.act("requeue", job)
+    world.run(3.0)
+    assert sorted(set(world.finish_everything())) == [1, 2, 3, 4, 5, 6]
+    assert {part["output"] for part in world.ask("parts", job=job)} == {f"other.{frame:04}.png" for frame in range(1, 7)}
+
+
 def test_files_get_no_other_names_where_other_things_are_made_of_them(world: World) -> None:
     first = world.submit(animation("1-3", output="/renders/same"))["id"]
     assert isinstance(edit(world, first, settings={"pattern": "x.####"}, from_now_on=True), Sorry)

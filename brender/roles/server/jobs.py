@@ -413,8 +413,9 @@ class Jobs:
         job.forget_queue()
         forget(self.farm, job)
         job.stand_waiting("")
-        leaving = [sweep for sweep in job.sweeps if sweep.what == "leave-out"]
-        job.sweeps = leaving + ([Sweep("cancel")] if job.ended_tasks < job.planned else [])
+        edited = [sweep for sweep in job.sweeps if sweep.what == "leave-out" or sweep.renames]
+        is_to_cancel = job.ended_tasks < job.planned or any(sweep.renames for sweep in edited)
+        job.sweeps = edited + ([Sweep("cancel")] if is_to_cancel else [])
         job.touch()
         self.farm.changed_jobs.add(job.id)
         self.farm.owners = {key: owner for key, owner in self.farm.owners.items() if owner != job.id}
