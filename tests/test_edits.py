@@ -255,9 +255,9 @@ def test_files_get_their_other_names_although_the_job_is_canceled_at_once_and_qu
     world.sweep_size = 1
     world.start_server()
     job = world.submit(animation("1-6", chunk=1))["id"]
-    for _ in range(4):
-        world.run(1.0)
-        world.finish("one")
+    world.run(3.0)
+    for name in ("one", "two", "one", "two"):
+        world.finish(name)
     edit(world, job, settings={"pattern": "other.####"})
     world.act("cancel", job)
     stop(world)
