@@ -26,7 +26,7 @@ def latencies(farm: Roles, client: Client, count: int) -> list[float]:
     taken = []
     for _ in range(count):
         began = time.time()
-        spec = command_job(("true",), None, None, "one")
+        spec = command_job(("true",), {}, "one")
         client.submit(spec)
         time.sleep(0.1)  # asking meanwhile would only keep the server busy
         taken.append(client.ask("attempts", job=spec.id)[0]["started"] - began)
@@ -73,7 +73,7 @@ def main() -> None:
 def growth(queued: int, tasks: int) -> float:
     """Tasks per second of one job, while another has *queued* tasks that wait."""
     with tempfile.TemporaryDirectory() as folder, roles(Path(folder), 2) as farm, farm.client() as client:
-        waiting = command_job(("true",), f"1-{queued}", None, "waits", tags=("nobody-has-it",))
+        waiting = command_job(("true",), {"frames": f"1-{queued}"}, "waits", tags=("nobody-has-it",))
         client.submit(waiting)
         while client.ask("job", id=waiting.id)["planned_tasks"] < min(queued, 4_000):
             time.sleep(0.1)

@@ -88,7 +88,7 @@ class Roles:
 
     def run(self, client: Client, tasks: int) -> float:
         """Submit *tasks* no-op tasks; returns the seconds from submit to recorded-complete, by the server's record."""
-        spec = command_job(("true",), f"1-{tasks}", None, "no-op")
+        spec = command_job(("true",), {"frames": f"1-{tasks}"}, "no-op")
         client.submit(spec)
         record = until(lambda: _ended(client, spec.id), look=0.25)
         return float(record["finished"] - record["submitted"])

@@ -25,7 +25,7 @@ def recovery(farm: Roles, name: str) -> float:
     farm.processes[name].kill()
     farm.processes[name].wait()
     farm.start(name)
-    spec = command_job(("true",), None, None, "after")
+    spec = command_job(("true",), {}, "after")
     with farm.client() as client:
         client.submit(spec)
         until(lambda: _started(client, spec.id))

@@ -124,7 +124,7 @@ class SimulatedFarm:
         program = f"program-{self.chance.randrange(PROGRAMS)}"
         pool = (f"pool-{self.chance.randrange(POOLS)}",) if self.chance.random() < 0.7 else ()
         fields = {"tags": pool, "priority": self.chance.choice([30, 50, 50, 50, 70])} | more
-        job = command_job((program,), f"1-{tasks}", 1, "job", **fields)
+        job = command_job((program,), {"frames": f"1-{tasks}", "chunk": 1}, "job", **fields)
         folder = f"/shows/{self.chance.randrange(POOLS)}/{job.id}"
         self._handle(
             Submit(id="0" * 16, job=msgspec.structs.replace(job, output="" if "tags" in more else folder, **self._sharing()))

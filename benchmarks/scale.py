@@ -167,7 +167,7 @@ def many_workers(managers: int, workers: int, seconds: float) -> None:
             with farm.client() as client:
                 until(lambda: client.ask("change") is not None)
                 simulated = [SimulatedManager(context, client, master, number, workers // managers) for number in range(managers)]
-                client.submit(command_job(("true",), f"1-{workers * 8}", None, "many"))
+                client.submit(command_job(("true",), {"frames": f"1-{workers * 8}"}, "many"))
                 for manager in simulated:
                     manager.hello()
                 _simulate(simulated, TASK_SECONDS * 1.5)
@@ -207,7 +207,7 @@ def long_job(frames: int) -> None:
             with farm.client() as client:
                 until(lambda: client.ask("change") is not None)
                 began = time.monotonic()
-                spec = command_job(("true",), f"1-{frames}", None, "long")
+                spec = command_job(("true",), {"frames": f"1-{frames}"}, "long")
                 client.submit(spec)
                 report(f"submit of a job of {frames} frames", time.monotonic() - began, "s")
                 time.sleep(2.0)

@@ -52,7 +52,7 @@ def main() -> None:
             with client(None, farm.folder.root) as connection:
                 for name, frames, priority in JOBS:
                     program = (sys.executable, "-c", "import time; time.sleep(0.7)")
-                    connection.submit(command_job(program, frames, None, name, priority=priority))
+                    connection.submit(command_job(program, {"frames": frames}, name, priority=priority))
             time.sleep(1.0)
             asyncio.run(take(*as_client(None, farm.folder)))
 

@@ -112,15 +112,14 @@ def fill(connection: Client, file: Path) -> list[str]:
         if len(jobs) == 1:
             failing = command_job(
                 ("sh", "-c", "sleep 3; echo cannot open /mnt/projects/night-train/cache.abc >&2; exit 3"),
-                "1-2",
-                None,
+                {"frames": "1-2"},
                 "simulate smoke",
             )
             connection.submit(msgspec.structs.replace(failing, user="walt", project="night-train"))
-            baking = command_job(("sleep", "5"), "1001-1240", None, "bake curtains")
+            baking = command_job(("sleep", "5"), {"frames": "1001-1240"}, "bake curtains")
             connection.submit(msgspec.structs.replace(baking, user="vera", project="night-train"))
         wait_until(lambda job=spec.id, count=count: connection.ask("job", id=job)["completed_parts"] >= count)  # type: ignore[misc]
-    gpu = command_job(("true",), "1-24", None, "comp night train 030")
+    gpu = command_job(("true",), {"frames": "1-24"}, "comp night train 030")
     connection.submit(msgspec.structs.replace(gpu, user="anna", project="night-train", tags=("gpu",)))
     return jobs
 
