@@ -1,6 +1,8 @@
 """Leases: who may publish frames, and who may not although it was heard again."""
 
-from brender.bus.messages import Hello, Joined, Left, Renew, Renewed, Welcome, WhoAreYou
+import pytest
+
+from brender.bus.messages import Hello, Joined, Left, Moved, Renew, Renewed, Welcome, WhoAreYou
 from brender.roles.effects import Now, Peer, Reply
 from brender.roles.manager.core import ManagerCore
 from tests.world import World, animation
@@ -61,6 +63,27 @@ def test_a_worker_that_the_server_counts_under_an_earlier_registration_gets_its_
     world.run(10.0)
     assert sorted(world.finish_everything()) == [1, 2]
     assert world.status(job) == "completed"
+
+
+def test_late_word_that_a_worker_has_moved_does_not_take_its_work_once_it_has_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The word was so long on its way that the worker was registered with its first manager again when it arrived."""
+    world = World()
+    worker = world.add_worker("one", manager="m n")
+    job = world.submit(animation("1"))["id"]
+    late: list[Moved] = []
+    deliver = world._to_manager
+    keep = lambda name, message: late.append(message) if isinstance(message, Moved) else deliver(name, message)  # noqa: E731
+    monkeypatch.setattr(world, "_to_manager", keep)
+    for silent, other in (("m", "n"), ("n", "m")):
+        world.dead = {silent}
+        world.run(world.policy.lease)
+        assert worker.manager == other
+    manager, first = world.managers["m"], late[0]
+    world._manage("m", manager.from_above(first, world._at()))
+    other_job = world.submit(animation("2"))["id"]
+    assert [row["outcome"] for each in (job, other_job) for row in world.ask("attempts", job=each)] == ["live", "live"]
+    manager.from_above(Moved(worker=first.worker, term=manager.workers[first.worker].term), world._at())
+    assert not manager.workers
 
 
 def restart_manager(world: World, name: str = "m") -> None:

@@ -148,9 +148,11 @@ class Stands(Message, frozen=True, kw_only=True):
 
 
 class Moved(Message, frozen=True, kw_only=True):
-    """The server tells a manager that a worker is with another manager now."""
+    """The server tells a manager that a worker is with another manager now. ``term``: the registration that is over ("": it does
+    not say). A worker that has come back since has a later one."""
 
     worker: Key
+    term: Text = ""
 
 
 class Look(Message, frozen=True, kw_only=True):

@@ -408,8 +408,10 @@ class ManagerCore:
                 self._gone(worker, "is not admitted any more")
 
     def _moved(self, message: Moved, now: Now) -> None:
-        """The worker is with another manager now, and none of this one's concern."""
-        if (worker := self.workers.pop(message.worker, None)) is not None:
+        """The worker is with another manager now, and none of this one's concern, unless that is late word and it is back."""
+        worker = self.workers.get(message.worker)
+        if worker is not None and message.term in ("", worker.term):
+            del self.workers[message.worker]
             self._effects.append(LogEvent("worker-moved", {"worker": message.worker, "name": worker.info.name}))
             self._beats.pop(message.worker, None)
             self._effects.append(Unbind(message.worker))

@@ -127,13 +127,14 @@ class Nodes:
         known = self.farm.workers.get(info.id)
         if known is not None and known.info.registration > info.registration:
             if known.manager != peer.node:
-                self.emit(Reply(peer.route, Moved(worker=info.id)))
+                self.emit(Reply(peer.route, Moved(worker=info.id, term=joined.term)))
             return  # a word of an earlier process, or of a manager that it turned away from, come late
         if known is not None and known.manager == peer.node and known.term > joined.term:
             return  # an earlier registration, overtaken by a later one
         if known is not None and known.manager != peer.node and known.manager in self.farm.managers:
             self.farm.managers[known.manager].workers.discard(info.id)
-            self.emit(Send(known.manager, Moved(worker=info.id)))
+            if known.term:  # else that manager has not told of it since this server started, and is told once it does
+                self.emit(Send(known.manager, Moved(worker=info.id, term=known.term)))
         worker = WorkerState(
             self.settings.tagged(info), manager=peer.node, term=joined.term, own_tags=info.tags, last_seen=now.wall
         )
