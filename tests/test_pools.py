@@ -132,6 +132,36 @@ def test_a_rush_job_gives_way_to_no_other(world: World) -> None:
     assert not world.workers["a"].stopped
 
 
+def test_a_worker_that_takes_its_own_pool_next_lets_nothing_give_way_to_a_rush_job_which_it_would_not_get(world: World) -> None:
+    world.add_worker("a", pool="film")
+    lent = world.submit(shot("1-3", name="lent"))
+    world.submit(shot("101-102", Sharing(pool="film"), name="own"))
+    rush = world.submit(shot("201", Sharing(rush=True), name="urgent"))
+    world.run(3)
+    assert granted(world, "a")[0] == 1 and not world.workers["a"].stopped, "frames of its pool come next"
+    world.finish("a")
+    world.run(3)
+    assert granted(world, "a")[0] == 101 and not world.workers["a"].stopped
+    for _ in range(2):
+        world.finish("a")
+        world.run(3)
+    assert granted(world, "a")[0] == 201 and not any("gave way" in text for text in log_of(world))
+    assert world.finish_everything() == [201, 2, 3]
+    assert {world.status(each["id"]) for each in (lent, rush)} == {"completed"}
+
+
+def test_a_worker_of_a_pool_that_has_no_work_lets_its_task_give_way_to_a_rush_job(world: World) -> None:
+    world.add_worker("a", pool="film")
+    world.submit(shot("1-3", name="lent"))
+    world.run(1)
+    world.submit(shot("201", Sharing(rush=True, pool="series"), name="urgent"))
+    world.run(3)
+    assert world.workers["a"].stopped
+    world.end("a", stopped=True)
+    world.run(1)
+    assert granted(world, "a")[0] == 201
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(["low", "high", "rush", "pool"]), st.floats(0, 1e4), st.integers(0, 3), st.integers(0, 4)),
