@@ -317,7 +317,7 @@ def test_a_picture_of_another_size_is_bad(tmp_path: Path) -> None:
         verify(picture(tmp_path / "frame.png"), (64, 32))
 
 
-@pytest.mark.parametrize(("fill", "said"), [(0.0, "is all black"), (float("nan"), "no numbers")])
+@pytest.mark.parametrize(("fill", "said"), [(0.0, "is all black"), (float("nan"), "not numbers")])
 def test_a_strange_picture_gets_a_warning(tmp_path: Path, fill: float, said: str) -> None:
     assert said in verify(picture(tmp_path / "frame.exr", fill=fill), None).warnings[0]
 
