@@ -34,7 +34,7 @@ def test_workers_and_managers_end_at_once_although_what_is_above_them_is_dead(tm
             left.terminate()
             left.wait(4)
             assert left.stdout is not None
-            assert f"without a connection to the {whom} at 127.0.0.1:" in left.stdout.read().decode()
+            assert f" connection to the {whom} at 127.0.0.1:" in left.stdout.read().decode()
 
 
 def test_a_command_beside_a_server_that_does_not_run_says_so_at_once(
