@@ -155,6 +155,16 @@ def test_a_command_that_puts_it_to_sleep_and_fails_since_it_sleeps_already_leave
     assert shown(world)["reason"].startswith(ASLEEP)
 
 
+def test_a_server_that_stood_still_since_does_not_take_it_for_awake_before_its_manager_could_say_that_it_is_gone() -> None:
+    world = farm()
+    world.run(70, 1.0)
+    world.cut.add("w")
+    answers(world, "far", "sleep", "ssh: connect to host far port 22: No route to host")
+    world.now += 60
+    world.run(90, 1.0)
+    assert shown(world)["reason"].startswith(ASLEEP)
+
+
 def test_a_command_that_puts_it_to_sleep_and_fails_leaves_it_at_work() -> None:
     world = farm()
     world.run(70, 1.0)

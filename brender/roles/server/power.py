@@ -239,8 +239,9 @@ class Power:
                 if not workers:
                     self._change(sleepers, Phase.ASLEEP, now)  # the command's end was not heard, or it left by itself
                 elif failed is not None:
-                    # Its manager would have missed it by then.
-                    if now.mono - failed[0] > 2 * self._lease or any(each.beat > failed[0] for each in workers):
+                    # Its manager would have missed it by then, and could have said so.
+                    heard_since = max(failed[0], self._listening)
+                    if now.mono - heard_since > 2 * self._lease or any(each.beat > failed[0] for each in workers):
                         self._not_asleep(machine, failed[1], now)
                 elif not any(each.attempts for each in workers):
                     self._run(machine, "sleep", self.plan.sleep, first, now)
