@@ -35,10 +35,16 @@ class Terminal:
     """A terminal of 100 by 30 cells, by tmux, in which the monitor runs."""
 
     def __init__(self, folder: Path) -> None:
-        self._socket = str(folder / "tmux")
+        self._folder, self._runs = folder, 0
+
+    @property
+    def _socket(self) -> Path:
+        """Each run has a server of its own: one that is ending would be asked otherwise."""
+        return self._folder / f"tmux-{self._runs}"
 
     def run(self, *words: object) -> None:
-        self._tmux("kill-server", check=False)
+        self.close()
+        self._runs += 1
         line = " ".join(map(str, (sys.executable, "-m", "brender.commands.main", "role", "monitor", *words)))
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", f"{line}; sleep 60")
 
@@ -61,7 +67,7 @@ class Terminal:
 
     def _tmux(self, *words: str, check: bool = True) -> str:
         env = {**os.environ, "LANG": "C.UTF-8", "TERM": "xterm-256color"}
-        done = subprocess.run(["tmux", "-S", self._socket, *words], env=env, capture_output=True, text=True, check=check)
+        done = subprocess.run(["tmux", "-S", str(self._socket), *words], env=env, capture_output=True, text=True, check=check)
         return done.stdout
 
 
