@@ -38,6 +38,18 @@ def ask_one_after_the_other(world: World, job: str, names: str) -> None:
             world.run(1)
 
 
+def put_off_by_all() -> tuple[World, str]:
+    """A farm of ten workers that had nothing else to do, and a job whose folder none of them could use."""
+    world = World()
+    for name in NAMES:
+        world.add_worker(name)
+    job = world.submit(animation("1-100"))["id"]
+    world.run(1)
+    for name in NAMES:
+        put_off(world, name, AWAY)
+    return world, job
+
+
 def at_work(world: World) -> list[str]:
     return [name for name in NAMES if world.workers[name].running is not None]
 
@@ -80,13 +92,7 @@ def test_machines_that_cannot_use_a_folder_now_are_not_counted_among_those_that_
 
 
 def test_a_folder_that_five_machines_in_a_row_cannot_use_is_tried_by_one_at_a_time_until_one_can() -> None:
-    world = World()
-    for name in NAMES:
-        world.add_worker(name)
-    job = world.submit(animation("1-100"))["id"]
-    world.run(1)
-    for name in NAMES:
-        put_off(world, name, AWAY)
+    world, job = put_off_by_all()
     world.run(5)
     assert world.ask("job", id=job)["reason"].startswith(f"10 workers in a row could not run it ({AWAY}). One tries again")
     world.run(50)
@@ -108,13 +114,7 @@ def test_a_folder_that_five_machines_in_a_row_cannot_use_is_tried_by_one_at_a_ti
 
 
 def test_a_job_whose_program_shows_no_progress_goes_to_all_once_one_has_run_it_for_a_minute() -> None:
-    world = World()
-    for name in NAMES:
-        world.add_worker(name)
-    world.submit(animation("1-100"))
-    world.run(1)
-    for name in NAMES:
-        put_off(world, name, AWAY)
+    world, _ = put_off_by_all()
     world.run(65)
     assert len(at_work(world)) == 1
     world.run(65)
@@ -123,13 +123,7 @@ def test_a_job_whose_program_shows_no_progress_goes_to_all_once_one_has_run_it_f
 
 
 def test_a_job_that_rests_is_tried_by_all_at_once_where_somebody_says_so() -> None:
-    world = World()
-    for name in NAMES:
-        world.add_worker(name)
-    job = world.submit(animation("1-100"))["id"]
-    world.run(1)
-    for name in NAMES:
-        put_off(world, name, AWAY)
+    world, job = put_off_by_all()
     world.act("readmit", job)
     world.run(2)
     assert all(world.workers[name].running is not None for name in NAMES)

@@ -95,7 +95,7 @@ def weight_to_come(settings: Mapping[str, Any], completed: int, parts: int) -> f
 
 
 def growth(settings: Mapping[str, Any], completed: int, parts: int) -> float:
-    """Return how much more work a part to come is than one of those that are *completed*, in the mean, of such a job.
+    """Return how much more work such a job's parts to come are, on average, than those that are *completed*.
 
     >>> growth({"refine": "doubling", "passes": 4}, 20, 40), growth({}, 3, 8)
     (3.0, 1.0)

@@ -23,7 +23,7 @@ class Warmth:
 
     def __init__(self) -> None:
         self._holders: dict[str, dict[str, Worker]] = {}
-        """By the files of a scene, the workers that had them, by their ids; the last one is the last."""
+        """By the files of a scene, the workers that had them, by their ids, in the order in which they last opened it."""
 
     def note(self, worker: Worker, demand: Demand) -> None:
         """Note that *worker* opens the scene of *demand*."""
@@ -44,7 +44,7 @@ class Warmth:
 
     def nearest(self, demand: Demand, worker: Worker, suits: Callable[[Worker], bool]) -> Worker:
         """Return who takes a task of *demand* that *worker*, which is idle, would take: it, or another idle one of its class that
-        *suits* and has more of it."""
+        *suits* and has more of the scene."""
         if not demand.files or not (holders := self._holders.get(demand.files)):
             return worker
         best, most = worker, _has(worker, demand)
