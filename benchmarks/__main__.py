@@ -38,6 +38,7 @@ def main() -> int:
     figures: list[dict[str, Any]] = []
     failed = []
     for name in asked.only or NAMES:
+        began = time.monotonic()
         words = [sys.executable, "-m", f"benchmarks.{name}", *(["--quick"] if asked.quick else [])]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
             assert running.stdout is not None
@@ -49,8 +50,9 @@ def main() -> int:
         if running.returncode:
             failed.append(name)
             print(json.dumps({"benchmark": name, "failed": running.returncode}), flush=True)
-    if asked.page:
-        asked.page.write_text(page(there, figures, failed), "utf-8")
+        print(json.dumps({"benchmark": name, "took_s": round(time.monotonic() - began)}), flush=True)
+        if asked.page:  # after each, so that a run that is ended keeps what it measured
+            asked.page.write_text(page(there, figures, failed), "utf-8")
     return len(failed)
 
 
