@@ -47,11 +47,11 @@ def test_one_zip_is_an_extension_and_an_older_blender_s_add_on_of_this_version()
 
 
 def test_the_command_writes_the_add_on_with_the_address_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = command(capsys, "blender-addon", tmp_path / "addon.zip", "--address", "http://farm:8888/")
+    said = command(capsys, "addon", "build", tmp_path / "addon.zip", "--address", "http://farm:8888/")
     assert said.code == 0
     files = unpacked((tmp_path / "addon.zip").read_bytes())
     assert json.loads(files["brender_farm/origin.json"])["address"] == "http://farm:8888"
-    assert "zip" in command(capsys, "blender-addon", tmp_path / "addon").err
+    assert "zip" in command(capsys, "addon", "build", tmp_path / "addon").err
 
 
 def test_the_dashboard_hands_out_the_add_on_set_to_its_address_to_those_who_may_submit(folder: DataFolder) -> None:

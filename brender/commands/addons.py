@@ -1,4 +1,4 @@
-"""Commands about the add-ons that the farm has for all jobs; and how an add-on comes to the farm."""
+"""Commands about add-ons: those that the farm gives every job, and brender's own, which submits from inside Blender."""
 
 from pathlib import Path
 from typing import Any
@@ -8,17 +8,22 @@ import msgspec
 
 from brender.api.place import Place
 from brender.api.sending import send_addons
+from brender.blender_addon.build import addon_zip
 from brender.commands.config import Configured
 from brender.commands.options import client, common, json_option, server_option
 from brender.commands.output import print_json, print_table, say, tell, when
 from brender.commands.sending import shown
 from brender.model.addon import AddOn
+from brender.model.errors import BadInput
 from brender.model.text import size_in_words
 
 
-@click.group(short_help="Manage the Blender add-ons of every job.")
+@click.group(short_help="Manage the Blender add-ons of every job; build brender's own.")
 def addon() -> None:
-    """Manage the Blender add-ons that every job gets. `brender submit --addon` gives one to a single job."""
+    """Manage the Blender add-ons that every job gets, and build brender's own, which submits from inside Blender.
+
+    `brender submit --addon` gives an add-on to a single job.
+    """
 
 
 @addon.command("list", cls=Configured, section="addon")
@@ -85,3 +90,20 @@ def remove_addon(data: Path, config: Path | None, verbose: bool, server: str | N
         told = connection.manage("remove-addon", name=name)
     removed = msgspec.convert(told["addon"], AddOn)
     say(f"Jobs that are submitted from now on do not have the add-on {removed.label}")
+
+
+@addon.command("build", short_help="Write the add-on that submits from inside Blender.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--address", default="", metavar="URL", help="The address of the farm's page, for the add-on.")
+def build_addon(file: Path, address: str) -> None:
+    """Write the add-on that submits from inside Blender to FILE, a zip that Blender installs.
+
+    The page Submit of a farm has it too, with the farm's own address in it.
+    """
+    if file.suffix != ".zip":
+        raise BadInput(f"Blender installs a zip, and {file} is not called so: `brender addon build {file.with_suffix('.zip')}`")
+    try:
+        file.write_bytes(addon_zip(address.strip().rstrip("/")))
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written: {error.strerror}") from error
+    say(f"{file} is written: install it in Blender by Edit, Preferences, Add-ons, Install from Disk")

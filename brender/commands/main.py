@@ -93,7 +93,6 @@ class Commands(click.Group):
         ),
         "people": ("user", "api-token"),
         "addons": ("addon",),
-        "blender_addon": ("blender-addon",),
         "projects": ("project", "path", "delete"),
         "accounts": ("accounts",),
         "hooks": ("hooks",),
@@ -144,7 +143,7 @@ class Commands(click.Group):
         ),
         "People and keys": ("join", "token", "key", "user", "api-token"),
         "Keeping": ("backup", "restore", "database", "version", "config", "docs"),
-        "By hand": ("blender-addon", "role"),
+        "By hand": ("role",),
     },
 )
 @click.version_option(__version__, prog_name="brender")
