@@ -27,7 +27,7 @@ class Settings:
     """How the dashboard is served. ``smtp`` and ``mail_from``: the mail server (HOST:PORT) that notifications go through, and
     who they come from; ``public_url``: what others reach the dashboard by. ``setup``: the secret of the link that makes the
     first admin. ``proxy``: the addresses of reverse proxies whose X-Forwarded-For is believed; ``login_header``: the header by
-    which one of them, or one on this machine where none is named, says who somebody is, or "" if none does. ``secure``: it is
+    which one of them, or one on this machine if none is named, says who a user is; "": no proxy does. ``secure``: it is
     reached by HTTPS. ``upload_quota`` and ``upload_total``: bytes of uploads that it keeps of one user and of all, 0: any;
     ``keep_free``: bytes of the disk that uploads leave free."""
 

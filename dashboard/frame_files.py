@@ -58,7 +58,7 @@ class FrameFiles:
         return self._fetched(id, part, row.attempt, PurePosixPath(names[number or 0]).suffix, number=number or 0)
 
     def small(self, job: str, part: int) -> Path:
-        """Return the small picture of a *part* of *job*. Raises `NotFound` where there is none (yet)."""
+        """Return the small picture of a *part* of *job*. Raises `NotFound` if there is no such picture (yet)."""
         with self._reader.record() as record:
             id = job_id(record, job)
             row = record.tables.Part.get_or_none(id=part, job=id)

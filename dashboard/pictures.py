@@ -215,7 +215,7 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 def _all(id: str) -> tuple[Iterator[tuple[Path, str]], int, str]:
     """Return the files of the job's finished frames, each with its name, one after the other; at most how many they are; and the
-    job's name. Raises `NotFound` where there are none."""
+    job's name. Raises `NotFound` if no frame is finished."""
     reader, found = farm().reader, farm().files
     with reader.record() as record:
         job, part = record.tables.Job.get_by_id(job_id(record, id)), record.tables.Part

@@ -124,8 +124,8 @@ def addons_of(upload: Path, addons: Sequence[str]) -> Iterator[list[PackedAddOn]
 
 
 def as_told(facts: FileFacts, path: Path, source: Where) -> FileFacts:
-    """Return *facts*, those of the .blend at *path*, with paths that say something to whoever submits it: where this machine
-    keeps an upload says nothing to its owner."""
+    """Return *facts*, those of the .blend at *path*, with paths that its submitter knows: nobody knows where this machine keeps
+    an upload."""
     if not source.upload:
         return facts
     missing = tuple(msgspec.structs.replace(each, path=_shown(each, path)) for each in facts.missing)

@@ -251,7 +251,7 @@ def each_command(group: click.Group, called: str) -> Iterator[tuple[str, click.C
 
 def environment() -> str:
     text = heading("Environment variables", "=") + (
-        "Each stands for an option. What the command line says goes before it, and the settings file after it "
+        "Each stands for an option. The command line goes before it, and the settings file after it "
         "(:doc:`/reference/settings`).\n\n"
     )
     found: dict[str, dict[str, None]] = {}

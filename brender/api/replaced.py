@@ -20,8 +20,8 @@ _READING_SECONDS = 3.0
 
 
 def with_what_it_replaces(connection: Client, spec: JobSpec) -> JobSpec:
-    """Return *spec* with a warning that names the files which are in its output folder and will be replaced, and the jobs that
-    made them; as it is where there are none, or this machine does not see the folder."""
+    """Return *spec* with a warning that names the files in its output folder that it will replace, and the jobs that made them;
+    unchanged if there are no such files, or this machine does not see the folder."""
     spec = _with_what_copies_replace(connection, spec)
     if not spec.output or spec.facts is None or (spec.settings.get("keep") and not spec.overwrite):
         return spec

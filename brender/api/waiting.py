@@ -43,7 +43,7 @@ class Patience:
 
 
 def sees_folder(connection: Asking, record: Mapping[str, Any]) -> bool:
-    """Return whether this machine sees the folder of the job of *record*, or there is none to be seen."""
+    """Return whether this machine sees the folder of the job of *record*; also true if the job has no folder (any more)."""
     output = record["output"]
     return output == "" or record["frames_deleted"] is not None or folder_here(output, connection.ask("paths")).is_dir()
 
@@ -77,8 +77,8 @@ def check_none_gone(connection: Asking, record: Mapping[str, Any]) -> None:
 
 
 def log_of_failure(connection: Asking, job: str) -> tuple[str, str] | None:
-    """Return the name of the worker at which the newest attempt at *job* that failed did so, and the end of its log; ``None``
-    where none has failed. Raises `NotFound`."""
+    """Return the worker's name and the end of the log of the newest attempt at *job* that failed; ``None`` if none has failed.
+    Raises `NotFound`."""
     failed = next((each for each in connection.ask("attempts", job=job) if each["outcome"] == "failed"), None)
     if failed is None:
         return None

@@ -150,7 +150,7 @@ def _unpacked(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _global_block(file: IO[bytes]) -> tuple[str, bytes] | None:
-    """Return the byte order and the content of the block ``GLOB`` in *file*; ``None`` where there is none near its beginning."""
+    """Return the byte order and the content of the block ``GLOB`` in *file*; ``None`` if it is not near its beginning."""
     for version, order, code, content in _first_blocks(file):
         if version < _MINIMUM_SINCE:
             return None

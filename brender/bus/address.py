@@ -199,7 +199,7 @@ class ManagerAddresses:
 
 
 def free_ports(count: int) -> int:
-    """Return the first of *count* neighbouring ports on which nobody listens on loopback now. Raises `Conflict` where none are.
+    """Return the first of *count* neighbouring ports that are free on loopback now. Raises `Conflict` if there are none.
 
     Below the range from which systems give ports to outgoing connections, so that they are still free a moment later.
     """

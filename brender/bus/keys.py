@@ -48,7 +48,7 @@ def new_pair() -> KeyPair:
 
 
 def kept_pair(path: Path) -> KeyPair:
-    """Return the pair in the file *path*, made now where there is none; the file is its owner's alone. Raises `BadInput`."""
+    """Return the pair of keys in the file *path*, which is made if it is missing, for its owner alone. Raises `BadInput`."""
     if not path.exists():
         write_pair(path, new_pair())
     return read_pair(path)

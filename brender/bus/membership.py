@@ -120,7 +120,7 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_membership(path: Path) -> Membership | None:
-    """Return what `Membership.keep` has written to *path*, ``None`` where there is none. Raises `BadInput`."""
+    """Return what `Membership.keep` has written to *path*, or ``None`` if there is no such file. Raises `BadInput`."""
     if not path.exists():
         return None
     try:

@@ -173,8 +173,8 @@ _ANSWERED = (Submit, Act, Ask, Look, Manage, Offer)
 
 
 def refusal(door: Door, role: KeyRole, message: Message) -> Sorry | None:
-    """Return the answer to a *message* that a key of that role may not send through *door*; ``None`` where none is due: only
-    clients wait for answers, which they know by their request's id."""
+    """Return the answer to a *message* that a key of that role may not send through *door*; ``None`` if its sender waits for no
+    answer: only clients do, which know it by their request's id."""
     if role not in _CLIENTS or not isinstance(message, _ANSWERED):
         return None
     action, heard = action_of(message), MAY_SEND[door].get(type(message), frozenset())

@@ -20,7 +20,7 @@ class Routes:
             self._by_route.pop(route, None)
 
     def who(self, route: bytes) -> tuple[str, str]:
-        """Return the node and role behind *route*; two empty texts where none said hello on it."""
+        """Return the node and role behind *route*; two empty texts if no node said hello on it."""
         return self._by_route.get(route, ("", ""))
 
     def to(self, node: str) -> bytes | None:

@@ -50,8 +50,8 @@ class Uplink:
         return self._trouble
 
     def new_trouble(self) -> str:
-        """Return why the connection is refused, as a sentence, or "" if it is not, or that was said. (That there is none is said
-        by the role's core, brender.model.log_events.)"""
+        """Return why the connection is refused, as a sentence, or "" if it is not, or that was said. (The role's core logs a
+        connection that is lost, brender.model.log_events.)"""
         if self.connections.nobody:
             self._trouble = ""  # that of before is over: who had it is gone
             return ""

@@ -36,7 +36,7 @@ def docs(page: str, only_print: bool, lists: bool) -> None:
 
 
 def _text_of(name: str) -> str:
-    """Return a sentence that says where the text of the page or symptom *name* is. Raises `BadInput` where there is none."""
+    """Return a sentence that says where the text of the page or symptom *name* is. Raises `BadInput` if there is no such text."""
     texts = {page: str(path) for page, path in manual.sources().items()}
     if not texts:
         return "It comes with a release"

@@ -304,7 +304,7 @@ def _take_the_place_of_cut_off(spec: JobSpec, connection: Client, screen: Screen
 
 
 def _what_is_kept(spec: JobSpec, connection: Client) -> str:
-    """Return what there is of a job that is interrupted, and how it goes on."""
+    """Return how much of an interrupted job is finished, and how it goes on, in sentences."""
     folder = shown_folder(spec.output) or "this folder"
     again = "Without --overwrite the same command goes on from here" if spec.overwrite else "The same command goes on from here"
     try:

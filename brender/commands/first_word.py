@@ -37,7 +37,7 @@ def say_first_word(command: str) -> None:
 
 
 def take_back() -> None:
-    """Remove the word; nothing where none is shown."""
+    """Remove the word, if one is shown."""
     global _is_shown
     if _is_shown:
         _is_shown = False

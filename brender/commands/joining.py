@@ -185,7 +185,7 @@ def managers_for(
 
 
 def where_they_answer(known: list[ManagerAddresses]) -> list[ManagerAddresses]:
-    """Return the *known* managers; where none of them answers, those of them that say on the local network that they are
+    """Return the *known* managers; if none of them answers, those of them that say on the local network that they are
     elsewhere. One on this machine may listen on loopback alone, and is tried there too."""
     if not known or any(answers(each.control, _ANSWER_SECONDS) for each in known):
         return known

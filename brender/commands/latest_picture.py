@@ -61,7 +61,7 @@ class LatestPicture:
 
 
 def _pixels(path: Path) -> Any:
-    """Return the picture at *path*, height by width by three bytes; ``None`` where there is none yet, or it does not decode."""
+    """Return the picture at *path*, height by width by three bytes; ``None`` if it is not there yet, or does not decode."""
     if not path.exists():
         return None
     import numpy  # here: most commands show no pictures, and importing these takes longer than the commands do

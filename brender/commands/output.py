@@ -80,7 +80,7 @@ def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str, optional: Collection[str] = frozenset()
 ) -> None:
     """Print a table; *empty* in its place where there are no rows. Cells are text, never markup; a status gets its color.
-    Columns that are *optional* are left out where none of their cells says anything."""
+    Columns that are *optional* are left out if all their cells are empty."""
     texts = [[str(cell) for cell in row] for row in rows]
     if not texts:
         say(empty)

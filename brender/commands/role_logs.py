@@ -57,7 +57,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: ``time`` (UTC), ``level``, ``role``, ``name``, ``event`` ("log" for what is none), ``fields``,
+    """One JSON object a line: ``time`` (UTC), ``level``, ``role``, ``name``, ``event`` ("log" for other lines), ``fields``,
     ``message``, and ``trace`` where something failed in brender itself."""
 
     def __init__(self, role: str, name: str) -> None:

@@ -194,7 +194,7 @@ def _described(role: str, options: tuple[str, ...], name: str, account: str, tar
             is_said = context.get_parameter_source("data") is not ParameterSource.DEFAULT
     if not is_said:
         data = target.folder if account else data
-        words += ["--data", str(data)]  # whoever runs it, wherever from
+        words += ["--data", str(data)]  # the same folder for every account and every directory that it is started from
     starts = [sys.executable, "-m", "brender.commands.main", *([] if role in _COMMANDS else ["role"]), role]
     return Service(role, called, (*starts, *words), data, account)  # type: ignore[arg-type]
 
@@ -237,7 +237,7 @@ def _check_paths(context: click.Context) -> None:
 
 
 def _path_in(parameter: click.Parameter, value: object) -> Path | None:
-    """Return the path that *value* of *parameter* is, or names; ``None`` where it is none."""
+    """Return the path that *value* of *parameter* is, or names; ``None`` if it is not a path."""
     if isinstance(value, Path):
         return value
     if parameter.name == "join" and isinstance(value, str) and value.startswith("@"):
@@ -326,8 +326,10 @@ def _unit_of(name: str, of_user: bool) -> Path:
         called = _PREFIX + called
     unit = _units(of_user) / f"{called}.service"
     if "/" in called or not unit.is_file():
-        others = ", ".join(sorted(each.stem for each in _units(of_user).glob(f"{_PREFIX}*.service"))) or "there is none"
-        raise NotFound(f"There is no service {name}. There are: {others}")
+        others = ", ".join(sorted(each.stem for each in _units(of_user).glob(f"{_PREFIX}*.service")))
+        raise NotFound(
+            f"There is no service {name}. " + (f"There are: {others}" if others else "No service of brender is installed")
+        )
     _check_own(unit)
     return unit
 

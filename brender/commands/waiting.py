@@ -141,7 +141,7 @@ def wait_for_frames(
 def tell_log_end(client: Client, job: str, screen: Screen, is_kept: bool, told: str) -> None:
     """Print the end of the log of *job*'s last attempt that failed, to standard error, without the line that only repeats what
     is *told* of it below. *is_kept*: the farm goes on, so that `brender log` can be asked for more."""
-    with contextlib.suppress(BrenderError):  # there is none: nothing was begun
+    with contextlib.suppress(BrenderError):  # nothing was begun, so there is no log
         if (found := log_of_failure(client, job)) is None:
             return
         worker, text = found

@@ -78,7 +78,7 @@ def own_bpy() -> Blender | None:
 
 
 def why_not_own_bpy() -> str:
-    """Return why the bpy package of this very Python cannot start, in a sentence, or "" if it can, or there is none."""
+    """Return why the bpy package of this very Python cannot start, in a sentence; "" if it can, or is not installed."""
     version, missing = _own_bpy_version(), _missing_to_own_bpy()
     return f"bpy {version} does not start: {lacks(missing)}" if version and missing else ""
 

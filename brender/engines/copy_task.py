@@ -81,8 +81,8 @@ def _source_digest(attempt: Attempt, part: PartGrant, file: Path) -> str:
 
 
 def _digest(attempt: Attempt, root: Path, place: str) -> str | None:
-    """Return the SHA-256 of the file *place* below *root*; ``None`` where there is none. Raises `AttemptFailed` where something
-    else has its name."""
+    """Return the SHA-256 of the file *place* below *root*; ``None`` if it is missing. Raises `AttemptFailed` if something that
+    is not a file has its name."""
     try:
         descriptor = read(root, place)
     except FileNotFoundError:

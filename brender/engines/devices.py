@@ -36,7 +36,7 @@ def gpu_is_likely() -> bool:
 
 def find_devices(blenders: Sequence[Blender]) -> tuple[Device, ...]:
     """Return the GPUs that Cycles in the newest of *blenders* can render on, as Blender names them. One GPU may be there
-    twice, as a CUDA and as an OptiX device. Empty where there are none, or where Blender does not answer."""
+    twice, as a CUDA and as an OptiX device. Empty if there are none, or Blender does not answer."""
     newest = max(blenders, key=lambda blender: blender.version, default=None)
     if newest is None:
         return ()

@@ -175,7 +175,7 @@ class Directory:
 
 
 def signature(root: Path, relative: str | PurePath) -> Signature | None:
-    """Return the signature of the file *relative* below *root*; ``None`` where there is none, or where it cannot be looked at."""
+    """Return the signature of the file *relative* below *root*; ``None`` if it is missing or cannot be read."""
     try:
         parts = _parts(relative)
         with Directory.open(root, PurePath(*parts[:-1])) as directory:

@@ -41,7 +41,7 @@ class Powercap:
                 self._largest[zone / "energy_uj"] = largest
 
     def read(self) -> dict[Path, int] | None:
-        """Return the counters of now in microjoules; ``None`` where there are none, or one cannot be read."""
+        """Return the counters of now in microjoules; ``None`` if there are none, or one cannot be read."""
         counters: dict[Path, int] = {}
         for path in self._largest:
             if (value := _number(path)) is None:

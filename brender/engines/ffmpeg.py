@@ -22,7 +22,7 @@ def make_film(frames: Iterable[Path], fps: float, target: Path, width: int = 0) 
     """Write the pictures *frames*, in their order and as screens show them, to *target* as an H.264 film of *fps* frames a
     second, all as large as the first, *width* pixels wide at most (0: any); returns how many.
 
-    Raises `NotFound` where there is no ffmpeg, `BadInput` where a frame cannot be read, there are none, or ffmpeg fails.
+    Raises `NotFound` where there is no ffmpeg, `BadInput` if a frame cannot be read, there are no frames, or ffmpeg fails.
     """
     if not 0 < fps <= _FPS_MOST:
         raise BadInput(f"A film has more than 0 and up to {_FPS_MOST:.0f} frames a second, not {fps:g}")

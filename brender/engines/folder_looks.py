@@ -66,7 +66,7 @@ class FolderLooks:
             return look
 
     def silent_for(self, folder: Path) -> float:
-        """Return the seconds that the look at *folder* which is under way has lasted; 0 where none is."""
+        """Return the seconds that the look at *folder* which is under way has lasted; 0 if nobody looks at it."""
         with self._lock:
             began = [look.began for (path, _), look in self._under_way.items() if path == folder]
         return self._clock() - min(began) if began else 0.0

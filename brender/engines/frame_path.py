@@ -30,7 +30,7 @@ _SAID_SECONDS = 10.0
 @dataclass(frozen=True)
 class Seen:
     """A picture that was looked at: what it holds, its bytes, its SHA-256 where it is to travel, and what gives a small JPEG of
-    it (``None`` where there is none)."""
+    it (``None`` if there is no such file)."""
 
     picture: Picture
     size: int
@@ -92,7 +92,7 @@ class FramePath:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def signature(self, final: Path) -> Signature | None:
-        """Return what tells the file *final* from one that takes its place; ``None`` where there is none."""
+        """Return what tells the file *final* from one that takes its place; ``None`` if *final* is missing."""
         return signature(*self.attempt.where(final))
 
     def holds_something(self, final: Path) -> bool:

@@ -51,7 +51,7 @@ def layers_of(path: Path) -> list[Layer]:
 
 def layer_displayed(path: Path, name: str, width: int, exposure: float = 0.0) -> Any:
     """Return the layer *name* of the picture at *path* as `displayed` returns the whole: colors as a screen shows them, other
-    data (normals) as numbers from 0 to 1, depth from near (white) to far (black). Raises `BadPicture` where there is none."""
+    data (normals) as numbers from 0 to 1, depth from near (white) to far (black). Raises `BadPicture` if it has no such layer."""
     layers = layers_of(path)
     chosen = next((layer for layer in layers if layer.name == name), None)
     if chosen is None:

@@ -20,7 +20,7 @@ class Neighbours:
 
     def warning(self, job: str, layer: str, frame: int, empty: str) -> str | None:
         """Return a warning where *frame* is in large parts *empty* (`Picture.empty`) which none of the frames beside it is;
-        ``None`` where it is not, or where none of them is known. It is remembered, unless there is such a warning: so the frame
+        ``None`` if it is not, or if no such frame is known. It is remembered, unless there is such a warning: so the frame
         after it is measured by a good one."""
         frames = self._seen.setdefault((job, layer), {})
         self._seen.move_to_end((job, layer))

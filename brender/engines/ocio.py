@@ -21,7 +21,7 @@ _TOO_NEW = "This version of the OpenColorIO library"
 @dataclass(frozen=True)
 class Configuration:
     """A configuration's file, and what it says: the folders that it searches, and the LUTs that it names with the file that each
-    is (``None``: there is none)."""
+    is (``None`` if that file is missing)."""
 
     path: Path
     text: str

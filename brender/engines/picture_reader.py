@@ -62,7 +62,7 @@ def _no_picture() -> bytes | None:
 
 @dataclass
 class Read:
-    """An answer. ``small`` gives the small JPEG that belongs to it, once it is made; ``None`` where there is none. From any
+    """An answer. ``small`` gives the small JPEG that belongs to it, once it is made; ``None`` if there is no small one. From any
     thread."""
 
     answer: Answer
@@ -140,7 +140,7 @@ class ChildReader(PictureReader):
 
     @property
     def pid(self) -> int | None:
-        """Its process; ``None`` where there is none."""
+        """Its process; ``None`` if it does not run."""
         return self._process.pid if self._process is not None else None
 
     def _ask(self, do: str, files: Sequence[OpenFile], values: dict[str, Any]) -> Read:

@@ -154,7 +154,7 @@ def _empty_cells(picture: Any, stats: Any) -> str:
 
 def _empty_tiles(picture: Any) -> float:
     """Return the share of the picture in rectangles of pixels that are exactly 0 in color and alpha, where every other pixel
-    is opaque; 0 where there are none such. A scene with a transparent background has empty pixels too, but none with such
+    is opaque; 0 if there are no such rectangles. A scene with a transparent background has empty pixels too, but none with such
     edges."""
     spec = picture.spec()
     colors = _color_channels(spec)

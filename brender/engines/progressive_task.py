@@ -142,8 +142,8 @@ class _Frame:
         remove_tree(self.folder)
 
     def accumulated(self) -> _Accumulated | None:
-        """Return the file with most passes; ``None`` where there is none that was rendered from the same scene, by the same
-        series of Blender."""
+        """Return the file with most passes that was rendered from the same scene, by the same series of Blender; ``None`` if
+        there is no such file."""
         files, found = self.rendering.files, list[_Accumulated]()
         for number in range(1, self.passes):
             with contextlib.suppress(BadPicture, CannotMerge), files.opened(self._file(number)) as opened:

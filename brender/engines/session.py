@@ -323,7 +323,7 @@ class Session:
         self._working_for.emit(Progressed(frame, done + status.share * share, text, log.received + self._statuses))
 
     def _line(self) -> bytes | None:
-        """Return the driver's next line; ``None`` where none came for a moment, in which all is well."""
+        """Return the driver's next line; ``None`` if none came for a moment, which is not a fault."""
         while b"\n" not in self._buffer:
             try:
                 piece = self._connection.recv(65536)

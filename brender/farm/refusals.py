@@ -12,8 +12,8 @@ class Refusals:
     """The refusals of one job. ``lacking``: the workers whose machines lack what it needs; ``put_off``: those that could not use
     its folders; ``rests``: how often it rested for these, as ``said`` tells people; ``rests_until``: when (monotonic) it is given
     out again, ``None`` where it does not rest; ``tries_until``: when the one that tries it after a rest has rendered for so long
-    that it could begin it, ``None`` where none does; ``is_insisted_on``: a person has queued it again, so that all workers are to
-    be asked."""
+    that it could begin it, ``None`` if no worker tries it; ``is_insisted_on``: a person has queued it again, so that all workers
+    are asked."""
 
     lacking: set[str] = field(default_factory=set)
     put_off: set[str] = field(default_factory=set)

@@ -128,7 +128,7 @@ class PartState(Entity):
         """Queue it again as if it had never been rendered."""
         self.give_up()
         self.finished, self.further_files, self.kept, self.warnings = None, (), False, ()
-        if self.piece != COPY:  # (a copy is made anew in the place of the one that it was, and of no other file)
+        if self.piece != COPY:  # (a copy replaces the one that it made before, and no other file)
             self.digest = ""
         self.noise = None
 

@@ -1,4 +1,4 @@
-"""The page of ``--metrics``: /metrics for Prometheus, /healthz and /readyz for whoever keeps the role running.
+"""The page of ``--metrics``: /metrics for Prometheus, /healthz and /readyz for the supervisor that keeps the role running.
 
 It is served by threads of its own. The role's loop calls `turned` and leaves a snapshot once a second; it waits for no scrape,
 and a scrape computes nothing in it.

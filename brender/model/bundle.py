@@ -36,8 +36,8 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_bundle(content: bytes) -> Bundle:
-    """Return the bundle that `as_bytes` has written. Raises `BadInput` where it is none, or a path in it would lead out of
-    its folder, or two of them to one place."""
+    """Return the bundle that `as_bytes` has written. Raises `BadInput` if it is not a bundle, a path in it would lead
+    out of its folder, or two of them lead to one place."""
     try:
         bundle = msgspec.msgpack.decode(content, type=Bundle)
     except msgspec.MsgspecError as error:

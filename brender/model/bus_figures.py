@@ -98,7 +98,7 @@ def packed(figures: BusFigures) -> bytes:
 
 
 def unpacked(data: bytes) -> BusFigures | None:
-    """Return the figures in *data*; ``None`` where there are none, or another version's."""
+    """Return the figures in *data*; ``None`` if it has none, or those of another version."""
     try:
         return _decoder.decode(data) if data else None
     except (msgspec.MsgspecError, RecursionError, ValueError):

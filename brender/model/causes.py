@@ -17,7 +17,7 @@ class Cause(StrEnum):
     FOLDER = "folder"
     """The worker may not use a folder of the job."""
     LICENCE = "licence"
-    """A licence of a program was not to be had."""
+    """A program got no licence."""
     FILES = "files"
     """A file of the job did not come to the worker, or a frame not from it."""
     OTHER = "other"

@@ -145,7 +145,7 @@ def count_able(need: Requirements, paths: tuple[PathVariable, ...], workers: Ite
 
 def likely_series(need: Requirements, paths: tuple[PathVariable, ...], workers: Iterable[WorkerInfo]) -> tuple[int, int] | None:
     """Return the series of Blender that would be chosen for a job with these requirements, were it given out to *workers* now;
-    ``None`` where none of them can render it.
+    ``None`` if none of them can render it.
 
     *paths*: the farm's path variables.
     """

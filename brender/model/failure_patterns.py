@@ -92,8 +92,8 @@ class Match(msgspec.Struct, frozen=True):
 
 
 def match(line: str, own: Iterable[FailurePattern]) -> Match | None:
-    """Return what the first pattern that *line* contains makes of it, of the farm's *own* before brender's; ``None`` where none
-    does.
+    """Return what the first pattern that *line* contains makes of it, of the farm's *own* before brender's; ``None`` if none
+    fits.
 
     >>> match("terminate called after throwing an instance of 'std::bad_alloc'", ()).pattern.follows
     <Follows.ELSEWHERE: 'elsewhere'>

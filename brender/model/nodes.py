@@ -173,7 +173,7 @@ def choose_blender(
     addons: Iterable[AddOn] = (),
 ) -> Blender | None:
     """Return the Blender for a file saved by *saved_by* that names *oldest* as the oldest one to open it: of the same series if
-    there is one, else the newest; ``None`` where none can open it. *series*: only one of that series will do; *addons*: only
+    there is one, else the newest; ``None`` if none can open it. *series*: only one of that series will do; *addons*: only
     one that takes them."""
     able = [blender for blender in blenders if can_open(blender, saved_by, oldest) and _takes(addons, blender)]
     if series is not None:

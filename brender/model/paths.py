@@ -50,7 +50,7 @@ def platform_of(system: str) -> Platform:
 
 
 def check_variable(variable: PathVariable) -> PathVariable:
-    """Return *variable*, its path without an end that means nothing. Raises `BadInput` where it is none."""
+    """Return *variable*, its path without an end that means nothing. Raises `BadInput` if it is not a path variable."""
     if not _NAME.fullmatch(variable.name):
         raise BadInput(
             f"{variable.name!r} cannot be a path variable's name: it begins with a letter, and has up to 32 small letters, "
@@ -162,7 +162,7 @@ def in_own_words(path: str) -> str:
 
 def adopt(path: str, variables: Iterable[PathVariable], platform: Platform) -> str:
     """Return *path*, or, where it is one of Windows and this machine is of another *platform*, *path* with the variable at its
-    beginning that fits. Raises `BadInput` where none does.
+    beginning that fits. Raises `BadInput` if no variable fits.
 
     >>> adopt("P:\\\\shot", [PathVariable("projects", "windows", "P:\\\\")], "linux"), adopt("/mnt/shot", [], "linux")
     ('{projects}/shot', '/mnt/shot')

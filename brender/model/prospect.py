@@ -44,7 +44,7 @@ class Prospect(msgspec.Struct, frozen=True):
     unknown: int = 0
 
     def last(self, project: str = "") -> Expected | None:
-        """Return when the last of these is done, of *project* ("": of all); ``None``: there are none."""
+        """Return when the last of these is done, of *project* ("": of all); ``None`` if there are no jobs."""
         those = [expected for id, expected in self.jobs.items() if project in ("", self.projects[id])]
         last = max(those, key=lambda each: inf if each.seconds is None else each.seconds, default=None)
         if last is None or last.seconds is not None:

@@ -5,7 +5,7 @@ from brender.model.single_precision import single
 
 def pixels_within(border: tuple[float, float, float, float], width: int, height: int) -> tuple[int, int]:
     """Return how many columns and rows of a picture of *width* by *height* pixels lie within *border* (`SceneFacts.border`), as
-    Blender counts them: 0 or less where there is none.
+    Blender counts them: 0 or less if there is no such pass.
 
     >>> pixels_within((0.25, 0.75, 0.0, 0.01), 64, 48)
     (32, 0)

@@ -29,7 +29,7 @@ SYMPTOMS: dict[str, str] = {
 
 
 def symptom_of(message: str) -> str | None:
-    """Return the section of the page Troubleshooting that is about *message*; ``None`` where none is.
+    """Return the section of the page Troubleshooting that is about *message*, or ``None``.
 
     >>> symptom_of("No worker is connected. Start one with `brender-worker`")
     'nothing-renders'

@@ -33,7 +33,7 @@ class Confirm(ModalScreen[bool]):
 
 
 class AskNumber(ModalScreen[int | None]):
-    """Asks for a whole number from *least* to *most*; answers ``None`` where none is given."""
+    """Asks for a whole number from *least* to *most*; answers ``None`` if the user gives up."""
 
     BINDINGS: ClassVar = [Binding("escape", "leave", "Leave")]
 

@@ -116,7 +116,7 @@ def workers(heard: Heard, now: float, chosen: Filter, order: str = "need", backw
 
 
 def _worker_columns(heard: Heard) -> Sequence[Column]:
-    """Return the columns for workers; those for GPUs are the first to be left out where there are none."""
+    """Return the columns for workers; those for GPUs are left out if no worker has any."""
     if any(node.history and node.history[-1][2] >= 0 for node in heard.of_kind("worker")):
         return WORKER_COLUMNS
     return [replace(column, rank=12) if column.title == "GPU" else column for column in WORKER_COLUMNS]

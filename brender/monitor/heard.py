@@ -103,7 +103,7 @@ class Heard:
         self.jobs: dict[str, Job] = {}
         self.lines: deque[Line] = deque(maxlen=LINES)
         self.is_linked, self.why_cut = True, ""
-        """Whether there is a connection to the server, and why there is none, where that is known."""
+        """Whether there is a connection to the server, and if not, why, as far as that is known."""
         self.count = self.lost = self.skipped = 0
         """Events that came; that were sent and did not come; and that came and were not looked at."""
         self.sampling = 1

@@ -76,7 +76,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, tag="answer"):
 
 
 class Linked(msgspec.Struct, frozen=True, kw_only=True, tag="link", omit_defaults=True):
-    """There is a connection to the server's events now, or there is none any more; ``why`` says why, where that is known."""
+    """The connection to the server's events was made or lost; ``why`` says why it was lost, as far as that is known."""
 
     up: bool
     why: Text = ""

@@ -93,8 +93,8 @@ class Recording(msgspec.Struct, frozen=True):
 
 
 def read_recording(path: Path, partial: bool = False) -> Recording:
-    """Return the recording in the file *path*. *partial*: as much of a cut one as is whole. Raises `BadInput` where it is none,
-    of another version, or cut."""
+    """Return the recording in the file *path*. *partial*: as much of a cut one as is whole. Raises `BadInput` if it is not a
+    recording, of another version, or cut."""
     try:
         with path.open("rb") as file:
             lines = _whole_lines(file)

@@ -86,5 +86,5 @@ class Policy:
 
 def renewal_interval(left: float, lease: float) -> float:
     """Seconds between two requests for a lease of *lease* seconds of which *left* are left: now and then while it is long, soon
-    again while there is none (its parent may not have had its own yet), since frames wait for it."""
+    again while it has run out (its parent may not have had its own yet), since frames wait for it."""
     return lease / 4 if left > lease / 4 else min(0.5, lease / 8)

@@ -229,7 +229,7 @@ def _is_over(job: Any) -> bool:
 
 
 def _stands(pod: Any) -> tuple[bool, str]:
-    """Return whether *pod*, ``None`` where there is none yet, has begun, and where it runs or why it waits."""
+    """Return whether *pod* (``None`` if it does not exist yet) has begun, and where it runs or why it waits."""
     if pod is None or pod.status is None:
         return False, "it has no pod yet"
     where = pod.spec.node_name or "" if pod.spec is not None else ""

@@ -77,7 +77,7 @@ class Provider(Protocol):
         """Have a worker called *name* started, that joins by the token *join*, which only its owner may see."""
 
     def allocations(self) -> list[Allocation]:
-        """Return all that this fleet has, whoever asked for it: also what an earlier process of `brender scale` did."""
+        """Return all workers of this fleet, also those for which an earlier process of `brender scale` asked."""
 
     def withdraw(self, name: str, at_once: bool) -> None:
         """End the worker *name*, which renders nothing. *at_once*: it was asked before, and is there still."""

@@ -63,7 +63,7 @@ class ClassIndex:
     # --- workers ----------------------------------------------------------------------------------------------------------
 
     def of_worker(self, info: WorkerInfo) -> WorkerClass:
-        """Return the class of the worker *info*, made where there was none."""
+        """Return the class of the worker *info*, which is made if it is the first of it."""
         common = common_info(info, self._wanted_tags, self.sized)
         kind = self.of_workers.get(common)
         if kind is None:

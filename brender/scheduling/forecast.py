@@ -86,8 +86,8 @@ class _Queue:
             heappush(heaps.setdefault(job.need, []), (job.at_work, job.work.order, name))
 
     def first(self, jobs: dict[str, _Job], full_gates: Set[Gate], machine: Machine | None) -> _Job | None:
-        """Take out the job that is next of those that are not counted by *full_gates*, and that *machine* has room for; ``None``:
-        there is none."""
+        """Take out the job that is next of those that are not counted by *full_gates*, and that *machine* has room for; ``None``
+        if there is no such job."""
         fits = {cores for cores in self.cores if machine.has_room(cores)} if machine is not None else self.cores
         self.looked = 0
         for priority in self.priorities:

@@ -56,7 +56,7 @@ class Gates:
         return max(0, min(left)) if left else None
 
     def closed(self, demand: Demand) -> Gate | None:
-        """Return the gate that is full, and keeps *demand* waiting; ``None`` where there is none."""
+        """Return the gate that is full, and keeps *demand* waiting; ``None`` if no gate does."""
         if not self.full:
             return None
         return next((gate for gate in gates_of(demand) if gate in self.full), None)

@@ -46,7 +46,7 @@ class Solitude:
         self._kept: dict[str, float] = {}
         """Since when a job's machine is kept free."""
         self._resume = 0.0
-        """When a machine may be kept free again, after one was kept in vain: whoever that was for, others had no use of it."""
+        """When a machine may be kept free again, after one was kept in vain: the job did not take it, and no other could."""
         self._empty: dict[str, float] = {}
         """Since when nothing runs on a job's machine."""
         self._after: dict[str, int] = {}
@@ -118,7 +118,7 @@ class Solitude:
 
     def _find(self, job: Job, taken: set[int], budget: int, now: float) -> tuple[Machine | None, int]:
         """Return the machine for *job* that is free soonest, as far as that is known, or else where the fewest workers are busy,
-        of those that are looked at; ``None`` where none of them suits it. And how many workers were looked at. *taken*: the ids
+        of those that are looked at; ``None`` if none of them suits it. And how many workers were looked at. *taken*: the ids
         of machines that are others'."""
         job_id, looked = job.demand.job, 0
         best: Machine | None = None

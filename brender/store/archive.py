@@ -157,8 +157,8 @@ def _bring(path: Path, target: Path) -> None:
 
 
 def put_keys_back(unpacked: Path, folder: DataFolder) -> Path | None:
-    """Let the keys in *unpacked* be those of *folder*; return where the earlier ones are kept (``None``: there were none, or the
-    same). Raises `OSError`, with the earlier ones in their place."""
+    """Replace the keys of *folder* by those in *unpacked*; return where the earlier ones are kept (``None`` if there were
+    none, or the same). Raises `OSError`, with the earlier ones in their place."""
     keys, own = unpacked / "keys", folder.root / "keys"
     if not keys.is_dir() or _contents(keys) == _contents(own):
         return None

@@ -131,7 +131,7 @@ def discard(partial: Path) -> None:
 def leap(where: str) -> None:
     """Let the numbers that the record at *where* gives from now on lie far beyond all that it has given.
 
-    Raises `BadInput` where there is none.
+    Raises `BadInput` if there is no backup.
     """
     if not is_url(where) and not Path(where).is_file():
         raise BadInput(f"There is no farm database at {where}. Give the server's data folder with --data")

@@ -135,7 +135,7 @@ def make(wanted: Wanted, alive: Alive) -> Made:
 
 
 def _good_enough(known: list[Path], wanted: Wanted) -> Path | None:
-    """Return which of the backups *known* makes another one needless; ``None`` where none does. Raises `OSError`."""
+    """Return the one of the backups *known* that makes a further one needless, or ``None``. Raises `OSError`."""
     if known and time.time() - known[-1].stat().st_mtime < wanted.every:
         return known[-1]
     if not wanted.is_once or not known:

@@ -87,7 +87,7 @@ def open_for_writing(
 
 
 def open_for_reading(where: str) -> Database:
-    """Return the same database, opened so that nothing can be written. Raises `BadInput` where there is none, or where the
+    """Return the same database, opened so that nothing can be written. Raises `BadInput` if there is no database, or the
     write-ahead log beside it is another database's."""
     check_for_reading(where)
     return _open(where, read_only=True)
@@ -144,7 +144,7 @@ def connected(where: str) -> Database:
 
 
 def last_commit(database: Database) -> int:
-    """Return the number of the last commit of the record in *database*, of this brender or an earlier one; 0: there was none."""
+    """Return the number of the last commit in *database*, by this brender or an earlier one; 0 if it has no commit."""
     row = database.execute_sql("SELECT value FROM counter WHERE name = 'change'").fetchone()
     return int(row[0]) if row is not None else 0
 
@@ -191,6 +191,6 @@ def shown(where: str) -> str:
 
 
 def wal_bytes(where: str) -> int:
-    """Return the size of SQLite's write-ahead log beside *where*; 0 where there is none."""
+    """Return the size of SQLite's write-ahead log beside *where*; 0 if there is no log."""
     wal = log_of(where)
     return wal.stat().st_size if not is_url(where) and wal.exists() else 0

@@ -195,7 +195,7 @@ class DataFolder:
         return self._facts("backup")
 
     def announced(self, role: str) -> dict[str, Any] | None:
-        """Return what the running *role* has announced; ``None`` where none runs."""
+        """Return what the running *role* has announced; ``None`` if none runs."""
         return self.last_announced(role) if self.is_locked(role) else None
 
     def last_announced(self, role: str) -> dict[str, Any] | None:

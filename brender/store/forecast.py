@@ -126,7 +126,7 @@ def _open_jobs(record: "Record") -> Iterable[_Queued]:
         need, graph = planned
         parts = parts_a_task(row)
         tasks = ceil(to_come / parts)
-        tasks = max(1, graph.ready(max(0, row.task_count - tasks)))  # what is made of other frames is not to be had before those
+        tasks = max(1, graph.ready(max(0, row.task_count - tasks)))  # a task that is made of other frames waits for those
         part_seconds = _part_seconds(row)
         if part_seconds is None and compared < _JOBS_ESTIMATED:
             compared += 1

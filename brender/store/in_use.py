@@ -24,7 +24,7 @@ class Used(BadInput):
 def open_unused(where: str) -> Database:
     """Return the record at *where*, open, which no server uses; while a file is open here, none can begin to.
 
-    Raises `BadInput` where a server uses it, there is none, or it cannot be opened; `BrenderError` where it is damaged.
+    Raises `BadInput` if a server uses it, it is missing, or it cannot be opened; `BrenderError` if it is damaged.
     """
     if is_url(where):
         database = connected(where)

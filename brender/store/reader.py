@@ -47,8 +47,8 @@ class Reader:
             self._idle.append(tables)
 
     def frame_file(self, record: Record, job: str, part: int, number: int | None = None) -> Path:
-        """Return the published picture of a part, or the file that has that *number* (`named_files`). Raises `NotFound` where
-        there is none (yet, or any more)."""
+        """Return the published picture of a part, or the file that has that *number* (`named_files`). Raises `NotFound` if
+        it is not there (yet, or any more)."""
         table = record.tables.Part
         row = table.get_or_none((table.id == part) & (table.job == job) & (table.status == "completed"))
         if row is None or (number is None and not row.output):

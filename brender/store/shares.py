@@ -43,7 +43,7 @@ def limits(tables: Tables, user: str = "") -> list[dict[str, Any]]:
 
 def shares(tables: Tables, user: str = "") -> dict[str, Any]:
     """Return how the farm is shared now: the ``half_life`` in seconds, ``projects``, ``users`` of each, ``weights``, and
-    the highest ``priority`` of jobs that have work (``None``: there are none).
+    the highest ``priority`` of jobs that have work (``None`` if no job has any).
 
     Of each project and user: the ``seconds`` of machine that they have used, as they count now; how many tasks they have out
     (``live``), how many of these are ``running``, and how many are ``waiting`` that could run. Of those that have any: the

@@ -41,7 +41,7 @@ class Writer:
 
     def last_id(self, kind: str) -> int:
         """Return the highest id that rows of *kind* (task, part, activity) have, or may have had before a backup was
-        restored; 0 where there is none."""
+        restored; 0 if there are no such rows."""
         model, counter = self.tables.by_kind[kind], self.tables.Counter
         before = counter.select(counter.value).where(counter.name == kind).scalar()
         return max(int(model.select(fn.MAX(model.id)).scalar() or 0), int(before or 0))

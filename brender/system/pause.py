@@ -28,7 +28,7 @@ def write_pause(folder: Path, pause: Pause | None) -> None:
 
 
 def read_pause(folder: Path, wall: float) -> Pause | None:
-    """Return the pause of *folder* that is not over at *wall*; ``None`` where there is none, or one that cannot be read."""
+    """Return the pause of *folder* that is not over at *wall*; ``None`` if it has no such pause, or one that cannot be read."""
     try:
         said = json.loads((folder / PAUSE_FILE).read_text())
         pause = Pause(float(said["until"]), bool(said["at_once"]))

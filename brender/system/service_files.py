@@ -66,7 +66,7 @@ class Service:
     """A *role* that an operating system is to start.
 
     *words*: the program and all of its arguments. *account*: who runs it, or "" for the one whose service it is. *folder*: its
-    data folder. *is_placeholder*: nobody named the account, and whoever uses the file has to.
+    data folder. *is_placeholder*: nobody named the account; it has to be filled in before the file is used.
     """
 
     role: Role

@@ -60,7 +60,7 @@ const joblog = (() => {
     if (follow.checked) box.scrollTop = box.scrollHeight;
     searched = wanted;
   }
-  // Shows the text of a log; `null`: there is none.
+  // Shows the text of a log; `null`: there is no log.
   function show(text) {
     document.getElementById("log-bar").classList.toggle("d-none", text === null);
     if (text === null) { shown = given = null; box.replaceChildren(); return; }

@@ -29,7 +29,7 @@ def look(farm, jobs):
 
 
 def icon(job):
-    """Return the number of the picture of the job *job*, or ``None`` as long as there is none."""
+    """Return the number of the picture of the job *job*, or ``None`` until it has one."""
     poster = _posters.get(job)
     if poster is None or not poster.states:
         return None

@@ -205,7 +205,7 @@ def parsed(setting, text):
         if kind == "float":
             return float(text)
     except ValueError:
-        raise FarmError(f"{setting['label']} is a number, and {text!r} is none") from None
+        raise FarmError(f"{setting['label']} is {text!r}, which is not a number: enter one") from None
     if kind == "bool":
         if text.lower() not in _YES | _NO:
             raise FarmError(f"{setting['label']} is yes or no, and not {text!r}")

@@ -108,7 +108,7 @@ class FramePiece(Message, frozen=True, kw_only=True):
 
 
 class NoFile(Message, frozen=True, kw_only=True):
-    """What was asked for or sent (a blob by its digest, a frame as job/part) is not to be had or taken, and why."""
+    """What was asked for or sent (a blob by its digest, a frame as job/part) cannot be sent or taken, and why."""
 
     what: Text
     reason: Text

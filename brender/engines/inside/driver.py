@@ -235,7 +235,7 @@ class Driver:
         self.say("rendered", frame=frame, seconds=time.monotonic() - began, memory=peak_memory(), written=written)
 
     def next_in_order(self, frame):
-        """The next request for a frame after *frame*, while an animation waits for it; ends the process where none comes."""
+        """The next request for a frame after *frame*, while an animation waits for it; ends the process if no request comes."""
         for line in self.channel:
             request = json.loads(line)
             verb = request.pop("do")

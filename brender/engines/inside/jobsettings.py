@@ -79,7 +79,7 @@ def set_format(scene, format):
 
 
 def set_device(scene, wanted, gpus):
-    """Render on *gpus* (kind and id of each), or on the CPU where there are none or it is *wanted*; returns what the job's
+    """Render on *gpus* (kind and id of each), or on the CPU if there are none or it is *wanted*; returns what the job's
     owner should know of that."""
     cycles = scene.cycles
     asks_gpu = wanted == "gpu" or (wanted == "scene" and cycles.device == "GPU")

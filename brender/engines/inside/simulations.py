@@ -17,7 +17,7 @@ PARTICLES_THAT_SIMULATE = {"NEWTON", "BOIDS", "FLUID"}
 
 def simulations(scene):
     """Every simulation that a render of *scene* shows: its ``kind``, its ``owner``'s name, the ``first`` and ``last`` frame that
-    it goes through, the first and last that are ``baked`` (``None`` where none are), and, for a bake that lies in files, their
+    it goes through, the first and last that are ``baked`` (``None`` if none are), and, for a bake that lies in files, their
     ``folder``."""
     found = []
     shown = reached(scene)

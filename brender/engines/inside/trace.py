@@ -137,7 +137,7 @@ def film_facts(scene):
 
 
 def border(render):
-    """The edges of the render region: left, right, lower, upper; None where there is none."""
+    """The edges of the render region: left, right, lower, upper; None if the scene has no render region."""
     if not render.use_border:
         return None
     return [render.border_min_x, render.border_max_x, render.border_min_y, render.border_max_y]

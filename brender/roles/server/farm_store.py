@@ -205,7 +205,7 @@ class FarmStore:
         return self.job_owner(job) if submitter is None and self.has_job(job) else submitter
 
     def preset_owner(self, name: str) -> str | None:
-        """Return the user who keeps the preset *name*, ``None`` where there is none."""
+        """Return the user who keeps the preset *name*, or ``None`` if nobody does."""
         row = self.writer.tables.Preset.get_or_none(name=name)
         return None if row is None else str(row.user)
 

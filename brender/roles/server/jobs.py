@@ -511,7 +511,7 @@ class Jobs:
 
 
 def check_submitted(spec: JobSpec) -> None:
-    """Raise `BadInput` where the name, the priority or the limits of *spec* are none."""
+    """Raise `BadInput` if the name, the priority or the limits of *spec* are not valid."""
     if not spec.name.strip() or len(spec.name) > 255:
         raise BadInput("The job's name is empty or longer than 255 characters: give one with --name")
     check_priority(spec.priority)

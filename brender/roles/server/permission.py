@@ -34,7 +34,7 @@ class Things(Protocol):
         """Return the user of the job with this id."""
 
     def preset_owner(self, name: str) -> str | None:
-        """Return the user who keeps the preset *name*, ``None`` where there is none."""
+        """Return the user who keeps the preset *name*, or ``None`` if nobody does."""
 
 
 def permitted(farm: Farm, things: Things, peer: Peer, message: Message) -> tuple[Peer, Message]:

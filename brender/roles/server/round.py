@@ -66,7 +66,7 @@ class Links(Protocol):
         """Carry out at once what concerns the connections themselves."""
 
     def route_to(self, node: str) -> bytes | None:
-        """Return the route to *node* of now, ``None`` where there is none."""
+        """Return the present route to *node*, or ``None`` if it is not connected."""
 
     def carry_out(self, effects: list[Effect]) -> None:
         """Carry out *effects*, all of which the record has; what is sent is among them as a `Reply` by its route."""

@@ -397,7 +397,7 @@ class WorkerCore:
         self._effects.append(SendUp(Pong()))
 
     def _bye(self, bye: Bye, now: Now) -> None:
-        """The manager leaves: the next one is asked at once; where there is none, it may come back."""
+        """The manager leaves: ask the next one at once; if it was the only one, wait for it, since it may come back."""
         self.welcomed = False
         if self.managers > 1:
             self._turn_away(now)
