@@ -196,7 +196,16 @@ def test_a_clone_has_what_the_first_has_but_for_what_is_said_otherwise_and_what_
 
 
 @pytest.mark.parametrize(
-    ("change", "refine", "passes"), [({}, "doubling", 4), ({"passes": 6}, "samples", 6), ({"noise": 0.1}, "samples", 8)]
+    ("change", "refine", "passes"),
+    [
+        ({}, "doubling", 4),
+        ({"passes": 6}, "samples", 6),
+        ({"noise": 0.1}, "samples", 8),
+        ({"refine": "draft"}, "draft", 8),
+        ({"refine": "auto"}, "doubling", 4),
+        ({"refine": "samples", "passes": 6}, "samples", 6),
+        ({"engine": "eevee"}, "draft", 8),
+    ],
 )
 def test_a_clone_of_a_progressive_job_shares_out_its_samples_as_a_new_job_would(
     world: World, change: dict[str, Any], refine: str, passes: int

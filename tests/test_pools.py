@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brender.api.standing import standing
+from brender.api.standing import standing, waits_for_its_turn
 from brender.model.giving_way import MOST_TIMES
 from brender.model.job import JobSpec
 from brender.model.sharing import Sharing
@@ -139,6 +139,9 @@ def test_a_worker_that_takes_its_own_pool_next_lets_nothing_give_way_to_a_rush_j
     rush = world.submit(shot("201", Sharing(rush=True), name="urgent"))
     world.run(3)
     assert granted(world, "a")[0] == 1 and not world.workers["a"].stopped, "frames of its pool come next"
+    record = world.ask("job", id=rush["id"])
+    assert "Workers of the pool film" in record["reason"] and f"`brender edit {rush['id'][:8]} --pool film`" in record["reason"]
+    assert waits_for_its_turn(record)
     world.finish("a")
     world.run(3)
     assert granted(world, "a")[0] == 101 and not world.workers["a"].stopped

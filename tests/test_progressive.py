@@ -363,6 +363,7 @@ def test_each_pass_doubles_the_samples_unless_frames_may_be_done_before_the_last
         assert shares(shot, samples=100, noise=0.1) == ("samples", 8, 8)
         assert shares(shot, samples=100, passes=6, refine=DOUBLING) == (DOUBLING, 6, 32)
         assert shares(file, samples=100, engine="eevee") == ("draft", 8, 8)
+        assert shares(file, samples=100, engine="eevee", passes=4, refine=DOUBLING) == ("draft", 8, 8)
         with pytest.raises(BadInput, match="17 passes"):
             shares(shot, passes=17, refine=DOUBLING)
 

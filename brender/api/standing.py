@@ -8,7 +8,7 @@ from typing import Any
 from brender.api.connection import Asking
 from brender.model.errors import BadInput, NotFound, RenderFailed
 from brender.model.obstacle import short_name
-from brender.model.status import ENDS_OF_WAITING, RENDERING
+from brender.model.status import waits_for_busy
 from brender.model.stuck import STUCK
 from brender.model.text import job_in_words, plural, short_id, some_of
 from brender.model.units import Units, units_of
@@ -58,8 +58,7 @@ def standing(record: Mapping[str, Any]) -> str:
 
 def waits_for_its_turn(record: Mapping[str, Any]) -> bool:
     """Return whether the job of *record* waits only since the workers that can run it render other jobs."""
-    reason = str(record["reason"]).partition(RENDERING)[0]
-    return record["status"] in ("queued", "active") and not record["rendering"] and reason.endswith(ENDS_OF_WAITING[:2])
+    return record["status"] in ("queued", "active") and not record["rendering"] and waits_for_busy(str(record["reason"]))
 
 
 def worker_status(row: Mapping[str, Any]) -> str:

@@ -299,8 +299,9 @@ def _tags(step: Mapping[str, Any]) -> list[str]:
         if all_there is not None and len(set(wanted)) == 1:
             tags.append(str(wanted[0]))
         elif all_there is None or set(wanted) != all_there:
+            several = ", and a job can ask for one of these, or for none" if all_there and len(wanted) > 1 else ""
             raise BadInput(
-                f"The step {step['name']!r} needs {need['name']} of {', '.join(map(str, wanted))}: brender cannot tell"
+                f"The step {step['name']!r} needs {need['name']} of {', '.join(map(str, wanted))}: brender cannot tell{several}"
             )
     for need in needs.get("amounts") or ():
         name, least, most = need["name"].lower(), float(need.get("min") or 0), need.get("max")

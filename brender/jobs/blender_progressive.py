@@ -142,6 +142,9 @@ class BlenderProgressive(BlenderAnimation):
                 reason = "shares of EEVEE's samples do not add up to the same"
             else:
                 reason = (scene.unshared or "") if engine_word(scene.engine) == "cycles" else ""
+            if reason and settings["refine"] == DOUBLING and settings["passes"]:
+                # Its first pass is what is drafted: the same share of the samples.
+                settings["passes"] = min(first_share(settings), _PASSES_MOST)
             settings["refine"] = DRAFT if reason else self._shares(settings)
         doubles = settings["refine"] == DOUBLING
         passes = settings["passes"] or (DOUBLING_PASSES if doubles else PASSES)

@@ -11,6 +11,7 @@ from brender.model.addon import AddOn
 from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.job import FileFacts, JobSpec
+from brender.model.passes import DRAFT, SAMPLES
 from brender.model.sharing import NO_POOL, Sharing
 from brender.model.text import short_id
 
@@ -34,9 +35,8 @@ def clone(record: Mapping[str, Any], id: str, user: str, change: Edit, output: s
     for name, value in change.settings.items():
         known = "frame" if name == "frames" and name not in settings and "frame" in settings else name
         settings[known] = _frame(value) if known != name else value
-    if _SHARES & change.settings.keys() and "refine" in settings and "refine" not in change.settings:
-        # How samples are shared out was chosen by what these were: it is chosen again.
-        settings |= {"refine": None, "passes": change.settings.get("passes")}
+    if "refine" in settings:
+        settings |= _shares(record["settings"], change.settings)
     own = record["bundle"] and record["output"].rpartition("/")[2] == record["id"]
     spec = JobSpec(
         id=id,
@@ -82,6 +82,15 @@ def clone_command(id: str, change: Edit) -> str:
 
 def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
+
+
+def _shares(before: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of the settings of a progressive job, which were chosen by others of them, is chosen again."""
+    if "refine" not in change:
+        return {"refine": None, "passes": change.get("passes")} if _SHARES & change.keys() else {}
+    # As many passes as before are other shares of the samples, where the ones double them and the others do not.
+    is_alike = change["refine"] == before["refine"] or {before["refine"], change["refine"]} <= {SAMPLES, DRAFT}
+    return {} if is_alike or "passes" in change else {"passes": None}
 
 
 def _sharing(sharing: Sharing) -> Sharing:

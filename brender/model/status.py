@@ -140,6 +140,11 @@ ENDS_OF_WAITING = (" is busy", " are busy", ", which takes some seconds", " a mo
 RENDERING = ", rendering "
 
 
+def waits_for_busy(reason: str) -> bool:
+    """Return whether *reason*, for which a job waits, is only that the workers that can run it are busy."""
+    return reason.partition(RENDERING)[0].endswith(ENDS_OF_WAITING[:2])
+
+
 def change(table: Table[S], kind: str, id: int | str, old: S, new: S) -> S:
     """Return *new*, if *table* allows it after *old*; the same status again is not a change and always allowed.
 

@@ -1,12 +1,19 @@
 """Which running tasks give way to a job that does not wait: those that have least to lose. Pure."""
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from brender.model.giving_way import MOST_TIMES
+from brender.model.obstacle import short_name
+from brender.model.text import short_id, some_of
 from brender.scheduling.classes import Job, Worker, WorkerClass, is_own
 from brender.scheduling.reservations import has_room
 from brender.scheduling.roster import Roster
+
+#: Workers of a class whose last job is looked at.
+_WORKERS_ASKED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,27 @@ def give_way(roster: Roster, job: Job, running: Iterable[Candidate], wanted: int
     pools = _Pools(roster, job)
     found = [each for each in running if _gives_way(roster, job, each, pools)]
     return sorted(found, key=lambda each: (each.seconds, each.attempt))[:wanted]
+
+
+def said_of_pools(roster: Roster, job: Job) -> str:
+    """Return that workers which could run the rush job *job* take work of their own pools before, and the command that helps, as
+    a sentence; "" where none has such work."""
+    need = job.kind.need
+    pooled = [kind for kind in job.kind.able if kind.open and kind.info.pool and not is_own(need, kind.info)]
+    pools = sorted({kind.info.pool for kind in pooled if _has_own_work(roster, kind)})
+    if not pools:
+        return ""
+    named = f"the pool {short_name(pools[0])} take its jobs" if len(pools) == 1 else f"{some_of(pools)} take jobs of their pools"
+    more = f"`brender edit {short_id(job.demand.job)} --pool {shlex.quote(pools[0])}` lets it rush there"
+    return f"Workers of {named} before a rush job of another pool or of none: {more}"
+
+
+def _has_own_work(roster: Roster, kind: WorkerClass) -> bool:
+    """Return whether workers of *kind* have a job of their own pool next, or in hand: of those in hand, some are looked at."""
+    if next(roster.lines(kind, own=True), None) is not None:
+        return True
+    tails = (roster.jobs.get(worker.tail) for worker in islice(kind.workers.values(), _WORKERS_ASKED))
+    return any(tail is not None and is_own(tail.kind.need, kind.info) for tail in tails)
 
 
 class _Pools:

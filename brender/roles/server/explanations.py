@@ -7,10 +7,11 @@ from itertools import islice
 
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
-from brender.model.status import OPEN_JOB, JobStatus
+from brender.model.status import OPEN_JOB, JobStatus, waits_for_busy
 from brender.roles.effects import Now
 from brender.roles.policy import Policy
 from brender.roles.server.jobs import Jobs
+from brender.scheduling.preemption import said_of_pools
 from brender.scheduling.reasons import Reasons
 from brender.scheduling.roster import Roster
 
@@ -75,7 +76,7 @@ class Explanations:
                 reason = job.refusals.said
             elif (job.queued or job.live) and job.id in self._roster.jobs:
                 looks -= self._reasons.looks(job.id)
-                reason = self._reasons.reason(job.id)
+                reason = self._with_pools(job, self._reasons.reason(job.id))
                 if self._ends_for_want_of_workers(job):
                     self.jobs.end(job, JobStatus.FAILED, reason, now)
                     continue
@@ -85,6 +86,12 @@ class Explanations:
                 self.jobs.set_status(job, JobStatus.QUEUED, reason, now)
             if looks <= 0:
                 break
+
+    def _with_pools(self, job: JobState, reason: str) -> str:
+        """Return the *reason* of *job*; of a rush job that waits for busy workers, also which of these take other jobs first."""
+        known = self._roster.jobs[job.id]
+        pools = said_of_pools(self._roster, known) if known.demand.rush and waits_for_busy(reason) else ""
+        return f"{pools}. {reason}" if pools else reason
 
     def _is_about_to_begin(self, job: JobState, now: Now) -> bool:
         """Return whether a worker has a task of *job* next that it can begin, or *job* rested for a moment only."""
