@@ -11,6 +11,7 @@ from brender.model.prospect import Expected
 from brender.model.spans import precision
 from brender.scheduling.forecast import forecast
 from brender.scheduling.forecast_lanes import Lane
+from brender.scheduling.forecast_room import Claim
 from brender.scheduling.forecast_work import Work
 from brender.scheduling.pace import Measured, Pace
 
@@ -91,9 +92,9 @@ def test_each_job_that_somebody_can_run_is_done_and_never_sooner_than_all_its_wo
 
 
 def test_tasks_that_reserve_cores_are_done_as_their_machine_has_room_for_them() -> None:
-    lanes = [Lane(0, machine="a", cores=16) for _ in range(8)]
-    assert forecast(lanes, [_work("a", cores=8)])["a"].seconds == pytest.approx(500, rel=0.15)
-    found = forecast(lanes, [_work("a", cores=12, priority=60), _work("b", order=1)])
+    lanes = [Lane(0, machine="a", has=Claim(16)) for _ in range(8)]
+    assert forecast(lanes, [_work("a", claim=Claim(8))])["a"].seconds == pytest.approx(500, rel=0.15)
+    found = forecast(lanes, [_work("a", claim=Claim(12), priority=60), _work("b", order=1)])
     assert found["a"].seconds == 1000, "one at a time"
     assert found["b"].seconds == pytest.approx(500, rel=0.15), "two slots of two cores beside it"
     assert forecast(lanes, [_work("a")])["a"].seconds == pytest.approx(130, rel=0.15), "where nothing is reserved, all eight"
@@ -109,15 +110,15 @@ def test_no_more_tasks_are_out_than_there_are_licences() -> None:
 
 def test_a_task_that_reserves_more_cores_than_any_one_machine_has_is_expected_at_no_time() -> None:
     for count in (2, 900):  # (of so many, several are taken together)
-        lanes = [Lane(0, machine=str(at), cores=16) for at in range(count)]
-        assert not forecast(lanes, [_work("a", cores=17)])
-        found = forecast(lanes, [_work("a", tasks=2 * count, cores=12)])
+        lanes = [Lane(0, machine=str(at), has=Claim(16)) for at in range(count)]
+        assert not forecast(lanes, [_work("a", claim=Claim(17))])
+        found = forecast(lanes, [_work("a", tasks=2 * count, claim=Claim(12))])
         assert found["a"].seconds == 20, "one at a time on each machine"
 
 
 def test_a_slot_that_waits_for_cores_takes_them_once_another_of_its_machine_is_done() -> None:
-    lanes = [Lane(0, machine="a", cores=8, job="first", left=30.0), Lane(0, machine="a", cores=8)]
-    works = [_work("first", tasks=0, cores=6), _work("then", tasks=2, cores=4, order=1)]
+    lanes = [Lane(0, machine="a", has=Claim(8), job="first", left=30.0), Lane(0, machine="a", has=Claim(8))]
+    works = [_work("first", tasks=0, claim=Claim(6)), _work("then", tasks=2, claim=Claim(4), order=1)]
     assert forecast(lanes, works)["then"].seconds == 40, "both slots at once, and not before"
 
 
@@ -183,23 +184,23 @@ def test_no_job_is_expected_sooner_than_cores_and_licences_allow_and_none_is_lef
     shapes: list[tuple[int, int]], jobs: list[tuple[int, float, int, int, bool]], licences: int, times: int
 ) -> None:
     machines = shapes * times  # (of many, several are taken together)
-    lanes = [Lane(0, machine=str(at), cores=cores) for at, (slots, cores) in enumerate(machines) for _ in range(slots)]
+    lanes = [Lane(0, machine=str(at), has=Claim(cores)) for at, (slots, cores) in enumerate(machines) for _ in range(slots)]
     gates = (("licence", "nuke"),)
     works = [
-        _work(str(at), tasks, seconds, cores=cores, priority=priority, gates=gates if limited else (), order=at)
+        _work(str(at), tasks, seconds, claim=Claim(cores), priority=priority, gates=gates if limited else (), order=at)
         for at, (tasks, seconds, cores, priority, limited) in enumerate(jobs)
     ]
     found = forecast(lanes, works, {gates[0]: licences})
-    assert found.keys() == {work.job for work in works if work.cores <= max(cores for _, cores in machines)}
+    assert found.keys() == {work.job for work in works if work.claim.cores <= max(cores for _, cores in machines)}
     for work in works:
         if work.job in found:
-            room = sum(min(slots, cores // work.cores) if work.cores else slots for slots, cores in machines)
+            room = sum(min(slots, cores // work.claim.cores) if work.claim.cores else slots for slots, cores in machines)
             at_once = min(room, licences) if work.gates else room
             assert _ends(found, work) >= 0.999 * work.tasks * work.seconds / at_once
     those = [work for work in works if work.job in found]
     limited = [work for work in those if work.gates]
     assert _last(found, limited) >= 0.999 * sum(work.tasks * work.seconds for work in limited) / licences
-    reserved = sum(work.tasks * work.seconds * work.cores for work in those)
+    reserved = sum(work.tasks * work.seconds * work.claim.cores for work in those)
     assert _last(found, those) >= 0.999 * reserved / sum(cores for _, cores in machines)
 
 

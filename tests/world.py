@@ -140,6 +140,7 @@ class WorkerStub:
         pool: str = "",
         host: str = "host",
         cores: int = 0,
+        gpu_memory: int = 0,
     ) -> None:
         info = WorkerInfo(
             id=new_id(),
@@ -147,6 +148,7 @@ class WorkerStub:
             name=name,
             host=host,
             cores=cores,
+            gpu_memory=gpu_memory,
             mac="00:11:22:33:44:55",
             blenders=blenders,
             tags=tags | tags_of(blenders),
@@ -237,13 +239,15 @@ class World:
         pool: str = "",
         host: str = "host",
         cores: int = 0,
+        gpu_memory: int = 0,
     ) -> WorkerStub:
         """*manager*: the name of one, or of several with blanks between."""
         managers = tuple(manager.split())
         for each in managers:
             if each not in self.managers:
                 self.add_manager(each)
-        self.workers[name] = WorkerStub(name, managers, self.policy, blenders, tags, folders, programs, pool, host, cores)
+        stub = WorkerStub(name, managers, self.policy, blenders, tags, folders, programs, pool, host, cores, gpu_memory)
+        self.workers[name] = stub
         self.run(0.2)
         return self.workers[name]
 

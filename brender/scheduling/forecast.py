@@ -1,9 +1,9 @@
 """When open jobs will be done: the queue, simulated as the scheduler will serve it. Pure.
 
 Workers take tasks by priority, then from the job at which the fewest are at work, then from the oldest; several tasks of a job at
-once where there are many, ever fewer towards its end, so that a farm's night is a few thousand steps. A task that reserves cores
-waits until its machine has them free, and one that has a limit (its job's, user's, project's, or of its licences) until that
-leaves room, as on the farm.
+once where there are many, ever fewer towards its end, so that a farm's night is a few thousand steps. A task that needs cores,
+memory or GPU memory of its machine waits until these are free there, and one that has a limit (its job's, user's, project's, or
+of its licences) until that leaves room, as on the farm.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from math import ceil, sqrt
 from brender.model.prospect import Expected
 from brender.scheduling.forecast_guesses import LONGEST, SHORTEST, between, guessed
 from brender.scheduling.forecast_lanes import Lane, last_ends, taken_together
-from brender.scheduling.forecast_room import Limits, Machine
+from brender.scheduling.forecast_room import NOTHING, Claim, Limits, Machine, could_take
 from brender.scheduling.forecast_work import Work
 from brender.scheduling.gates import Gate
 
@@ -34,8 +34,8 @@ _BOUND = 1.28
 _UNKNOWN = 0.05
 
 
-_Need = tuple[tuple[Gate, ...], int]
-"""The limits that count a job's tasks, and the cores that each reserves: a worker may take all tasks of one need, or none."""
+_Need = tuple[tuple[Gate, ...], Claim]
+"""The limits that count a job's tasks, and what each takes of its machine: a worker may take all tasks of one need, or none."""
 
 
 @dataclass
@@ -71,8 +71,6 @@ class _Queue:
     """By job, the workers at it that its entry has: others of it are old."""
     looked: int = 0
     """How many heaps the last search looked at."""
-    cores: set[int] = field(default_factory=set)
-    """What their tasks reserve."""
 
     def put(self, job: _Job) -> None:
         priority, name = job.work.priority, job.work.job
@@ -82,20 +80,23 @@ class _Queue:
         if self.valid.get(name) != job.at_work:
             self.valid[name] = job.at_work
             heaps = self.heaps[priority]
-            self.cores.add(job.need[1])
             heappush(heaps.setdefault(job.need, []), (job.at_work, job.work.order, name))
 
     def first(self, jobs: dict[str, _Job], full_gates: Set[Gate], machine: Machine | None) -> _Job | None:
         """Take out the job that is next of those that are not counted by *full_gates*, and that *machine* has room for; ``None``
         if there is no such job."""
-        fits = {cores for cores in self.cores if machine.has_room(cores)} if machine is not None else self.cores
+        fits: dict[Claim, bool] = {}
         self.looked = 0
         for priority in self.priorities:
             heaps, best = self.heaps[priority], None
             self.looked += len(heaps)
             for need, heap in heaps.items():
                 # (What is at the top may be old, and what is below it comes later still.)
-                if not heap or (best and best[0] < heap[0]) or need[1] not in fits or not full_gates.isdisjoint(need[0]):
+                if not heap or (best and best[0] < heap[0]) or not full_gates.isdisjoint(need[0]):
+                    continue
+                if machine is not None and (claim := need[1]) not in fits:
+                    fits[claim] = machine.has_room(claim)
+                if machine is not None and not fits[need[1]]:
                     continue
                 if self._has_first(heap, jobs) and not (best and best[0] < heap[0]):
                     best = heap
@@ -153,13 +154,13 @@ class Simulation:
         """The lanes on each machine."""
         for number, lane in enumerate(lanes):
             if lane.machine:
-                self._machines.setdefault(lane.machine, Machine(lane.cores)).workers += 1
+                self._machines.setdefault(lane.machine, Machine(lane.has)).workers += 1
                 self._beside.setdefault(lane.machine, []).append(number)
         self._free = [0 for _ in lanes]
         """How many workers of each lane have nothing to do."""
         self._waiting: dict[int, None] = {}
         """Lanes with such workers, which may take nothing of what there is."""
-        self._jobs = {work.job: _Job(work, work.tasks, (self._limits.of(work.gates), work.cores)) for work in works}
+        self._jobs = {work.job: _Job(work, work.tasks, (self._limits.of(work.gates), work.claim)) for work in works}
         self._dependents: dict[str, list[_Job]] = {}
         self._followers: dict[str, list[_Job]] = {}
         """The jobs that wait for one frame of another after the other."""
@@ -176,12 +177,12 @@ class Simulation:
         """(when, number, the job that may start then, or of which something is done, by which lane, and by how many of it)."""
         self._number = 0
         self._steps = 0
-        alike: Counter[tuple[int, int]] = Counter()
+        alike: Counter[tuple[int, Claim]] = Counter()
         for lane in lanes:
-            alike[lane.kind, lane.cores if lane.machine else 0] += lane.width
+            alike[lane.kind, lane.has if lane.machine else NOTHING] += lane.width
         for job in self._jobs.values():
-            for (kind, cores), count in alike.items():
-                if kind in job.work.kinds and (not cores or job.work.cores <= cores):
+            for (kind, has), count in alike.items():
+                if kind in job.work.kinds and could_take(job.work.claim, has):
                     job.kinds.add(kind)
                     job.lanes += count
 
@@ -248,7 +249,7 @@ class Simulation:
         job.at_work += hands
         self._limits.take(job.need[0], hands)
         if lane.machine:
-            self._machines[lane.machine].take(job.work.cores, hands / lane.width)
+            self._machines[lane.machine].take(job.work.claim, hands / lane.width)
 
     def _ended(self, job: _Job | None, number: int, hands: int, when: float) -> None:
         """Let so many workers of a lane, which have done what they had of *job*, take what is next, and others what that leaves
@@ -264,7 +265,7 @@ class Simulation:
         machine = self._lanes[number].machine
         if (job.need[0] or (job.work.most and job.wants_more)) and self._limits.full.isdisjoint(job.need[0]):
             self._wake(list(self._waiting), when)
-        elif machine and (job.work.cores or self._machines[machine].claims):
+        elif machine and (any(job.work.claim) or self._machines[machine].claims):
             self._wake([each for each in self._beside[machine] if each in self._waiting], when)
 
     def _wake(self, waiting: Sequence[int], when: float) -> None:
@@ -274,7 +275,7 @@ class Simulation:
         for number in waiting:
             lane = self._lanes[number]
             machine = self._machines.get(lane.machine)
-            alike = (lane.kind, lane.cores, machine.taken, machine.claims > 0) if machine else (lane.kind, 0, 0.0, False)
+            alike = lane.kind, machine.state if machine else None
             if alike not in failed:
                 self._next(number, when)
                 if number in self._waiting:

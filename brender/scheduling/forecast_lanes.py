@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
+from brender.scheduling.forecast_room import NOTHING, Claim
+
 #: More workers are taken together.
 _LANES_MOST = 400
 
@@ -18,26 +20,26 @@ class Lane:
     job: str = ""
     left: float = 0.0
     machine: str = ""
-    """What it shares the cores of with others; "": it has a machine of its own."""
-    cores: int = 0
-    """Those of that machine; 0: not known."""
+    """What it shares the cores and the memory of with others; "": nobody knows which machine it is on."""
+    has: Claim = NOTHING
+    """What that machine has, while it renders nothing."""
     width: int = 1
     """How many workers it stands for, each on another machine."""
 
 
 def taken_together(lanes: Sequence[Lane]) -> list[Lane]:
     """Return *lanes*, or where they are very many, fewer: each stands for one worker on each of several machines, which have the
-    same cores and kinds of workers and are free at about the same time, and do the same from then on."""
+    same cores, memory and kinds of workers and are free at about the same time, and do the same from then on."""
     width = ceil(len(lanes) / _LANES_MOST)
     if width == 1:
         return list(lanes)
     machines: dict[str, list[Lane]] = {}
     for number, lane in enumerate(lanes):
         machines.setdefault(lane.machine or f"/{number}", []).append(lane)
-    shapes: dict[tuple[int, tuple[int, ...]], list[list[Lane]]] = {}
+    shapes: dict[tuple[Claim, tuple[int, ...]], list[list[Lane]]] = {}
     for slots in machines.values():
         slots.sort(key=lambda lane: (lane.kind, lane.left, lane.speed))
-        shapes.setdefault((slots[0].cores, tuple(lane.kind for lane in slots)), []).append(slots)
+        shapes.setdefault((slots[0].has, tuple(lane.kind for lane in slots)), []).append(slots)
     found = []
     for alike in shapes.values():
         alike.sort(key=lambda slots: [(lane.left, lane.speed) for lane in slots])

@@ -1,40 +1,84 @@
-"""What the tasks of a simulated queue take: cores of machines, and a part of what users, projects and licences may have. Pure.
+"""What the tasks of a simulated queue take: cores and memory of machines, and a part of what users, projects and licences may
+have. Pure.
 
-Counted as `brender.scheduling.reservations` and `brender.scheduling.gates` count it.
+Counted as `brender.scheduling.machines`, `brender.scheduling.reservations` and `brender.scheduling.gates` count it.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from brender.scheduling.gates import Gate
 
 _ROUNDING = 1e-6
+#: Sizes of memory are rounded (`about`): tasks have room that together take so many times what there is.
+_ROUNDED = 1 + 1 / 32
+
+
+class Claim(NamedTuple):
+    """What one task takes of its machine: the ``cores`` and the bytes of GPU ``memory`` that it reserves, and the bytes of memory
+    that it needs; 0: nothing, or not known."""
+
+    cores: int = 0
+    memory: int = 0
+    gpu_memory: int = 0
+
+
+NOTHING = Claim()
 
 
 @dataclass
 class Machine:
-    """The ``cores`` of a machine (0: not known) and its ``workers``; what those at work have ``taken``, and how many of them
-    reserve it."""
+    """What a machine has (`Claim`; 0: not known), how many ``workers``, what those at work have ``taken`` of its cores, and
+    ``held`` of its memory and of its GPUs', and how many of them reserve cores."""
 
-    cores: int
+    has: Claim
     workers: int = 0
     taken: float = 0.0
+    held: float = 0.0
+    gpu_held: float = 0.0
     claims: float = 0.0
 
-    def share(self, wanted: int) -> float:
-        """Return the cores that one worker takes for a task that reserves *wanted* (0: nothing)."""
-        return wanted or self.cores / self.workers
+    def has_room(self, claim: Claim) -> bool:
+        """Return whether one more worker may take a task with this *claim* now."""
+        has = self.has
+        if has.cores and (claim.cores or self.claims > _ROUNDING) and self.taken + self._share(claim) > has.cores + _ROUNDING:
+            return False
+        if claim.memory and has.memory and self.held + claim.memory > has.memory * _ROUNDED:
+            return False
+        return not (claim.gpu_memory and has.gpu_memory and self.gpu_held + claim.gpu_memory > has.gpu_memory * _ROUNDED)
 
-    def has_room(self, wanted: int) -> bool:
-        """Return whether one more worker may take such a task now."""
-        if not self.cores or not (wanted or self.claims > _ROUNDING):
-            return True
-        return self.taken + self.share(wanted) <= self.cores + _ROUNDING
-
-    def take(self, wanted: int, more: float) -> None:
+    def take(self, claim: Claim, more: float) -> None:
         """Let so many workers *more* be at such tasks (negative: fewer)."""
-        self.taken += more * self.share(wanted)
-        self.claims += more if wanted else 0
+        self.taken += more * self._share(claim)
+        self.held += more * claim.memory
+        self.gpu_held += more * claim.gpu_memory
+        self.claims += more if claim.cores else 0
+
+    def _share(self, claim: Claim) -> float:
+        """Return the cores that one worker takes for a task with this *claim*."""
+        return claim.cores or self.has.cores / self.workers
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        """What it has room for follows from this."""
+        return self.has, self.workers, self.taken, self.held, self.gpu_held, self.claims > _ROUNDING
+
+
+def could_take(claim: Claim, has: Claim) -> bool:
+    """Return whether a machine that *has* so much, and renders nothing else, could take a task with this *claim*."""
+    most = has.cores, has.memory * _ROUNDED, has.gpu_memory * _ROUNDED
+    return all(not each or wanted <= each for wanted, each in zip(claim, most, strict=True))
+
+
+def about(size: int) -> int:
+    """Return *size*, in bytes, to within a thirty-second: jobs that need about as much are served alike.
+
+    >>> about(1000), about(1023), about(15), about(0)
+    (992, 1024, 15, 0)
+    """
+    step = 1 << max(0, size.bit_length() - 5)
+    return (size + step // 2) // step * step
 
 
 class Limits:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from brender.scheduling.forecast_room import NOTHING, Claim
 from brender.scheduling.gates import Gate
 
 
@@ -13,8 +14,8 @@ class Work:
     far as so many *known* parts tell (0: nobody knows how long a task takes); *kinds*: the kinds of workers that can take them;
     *after*: jobs that have to be done before, and *frames_of*: jobs of which it waits for one frame after the other, each of them
     not done now: of a job that is not forecast, nobody knows when it will be; *delay*: seconds until it may start; *most*:
-    workers that may be at it, 0 for any number; *cores*: what each task reserves, 0 for nothing; *gates*: what counts its tasks,
-    and may have a limit.
+    workers that may be at it, 0 for any number; *claim*: what each task takes of its machine; *gates*: what counts its tasks, and
+    may have a limit.
     """
 
     job: str
@@ -29,5 +30,5 @@ class Work:
     frames_of: frozenset[str] = frozenset()
     delay: float = 0.0
     most: int = 0
-    cores: int = 0
+    claim: Claim = NOTHING
     gates: tuple[Gate, ...] = ()

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -18,11 +17,12 @@ from brender.model.prospect import Prospect
 from brender.model.sharing import Sharing
 from brender.model.status import JobStatus, WorkerStatus
 from brender.scheduling.forecast import forecast
-from brender.scheduling.forecast_lanes import Lane
+from brender.scheduling.forecast_room import Claim, about
 from brender.scheduling.forecast_work import Work
 from brender.scheduling.gates import Gate
-from brender.scheduling.pace import Begun, Measured, Pace, still_takes
+from brender.scheduling.pace import Begun, Measured, Pace
 from brender.store.forecast import able_kinds, estimated_part_seconds, kinds_there, need_of, parts_a_task
+from brender.store.forecast_lanes import lanes_of
 from brender.store.kinds_apart import KindApart, kept_apart, workers_off
 from brender.store.path_variables import path_variables
 
@@ -39,7 +39,6 @@ _JOBS_MOST, _ESTIMATED_MOST, _PARTS_MOST = 1000, 20, 500
 #: Jobs that have ended whose parts tell how fast workers are.
 _EARLIER_MOST = 30
 _OPEN = (JobStatus.QUEUED, JobStatus.ACTIVE)
-_AT_WORK = (WorkerStatus.IDLE, WorkerStatus.BUSY)
 #: Jobs that are looked up at once.
 _IDS_A_QUERY = 500
 
@@ -92,7 +91,8 @@ class Outlook:
         paths = path_variables(record.tables)
         kinds = kept_apart(kinds_there(record), workers_off(record, [row.id for row in rows], self._wall()))
         takes = self._takes(record, rows)
-        lanes, running = self._lanes(record, kinds, {row.id: row for row in rows}, {each.worker: each for each in begun}, takes)
+        by_worker = {each.worker: each for each in begun}
+        lanes, running = lanes_of(record, kinds, {row.id: row for row in rows}, by_worker, takes, self._pace.speed)
         able: dict[tuple[Requirements, frozenset[int]], frozenset[int]] = {}
         works, over = [], _completed(record, rows)
         for order, row in enumerate(rows):
@@ -120,7 +120,7 @@ class Outlook:
                     frozenset(each["job"] for each in after if each.get("by_frame")),
                     max(0.0, row.start_at - self._wall()),
                     msgspec.convert(row.sharing, Sharing).most_workers,
-                    need.cores,
+                    Claim(need.cores, about(row.memory), about(need.gpu_memory)),
                     (("project", row.__data__["project"]), ("user", row.user), *(("licence", each) for each in need.licences)),
                 )
             )
@@ -193,36 +193,6 @@ class Outlook:
                 self._needs.clear()
             self._needs[key] = need_of(row)
         return self._needs[key]
-
-    def _lanes(
-        self,
-        record: "Record",
-        kinds: list[KindApart],
-        rows: dict[str, Any],
-        begun: dict[str, Begun],
-        takes: dict[str, tuple[float, float, int]],
-    ) -> tuple[list[Lane], Counter[str]]:
-        """Return the workers that are there, and at how many of each job they are at work."""
-        worker = record.tables.Worker
-        kind_of = {id: number for number, kind in enumerate(kinds) for id in kind.kind.ids}
-        lanes, running = [], Counter[str]()
-        columns = (worker.id, worker.job, worker.fraction, worker.host, worker.memory, worker.cores)
-        for id, job, fraction, host, memory, cores in worker.select(*columns).where(worker.status.in_(_AT_WORK)).tuples():
-            if id not in kind_of:
-                continue
-            speed, left = self._pace.speed(id), 0.0
-            if job in rows:
-                running[job] += 1
-                row = rows[job]
-                seconds = takes[job][0]  # (Where nobody knows that, the forecast puts in what it may be.)
-                if id in begun:
-                    left = still_takes(seconds / speed, begun[id].seconds)
-                else:  # of several frames, somewhere among them
-                    left = seconds / speed * (1 - (fraction or 0.5) + (parts_a_task(row) - 1) / 2)
-            # (As the scheduler tells machines apart: containers of one host differ in their memory.)
-            machine = f"{host} {memory}" if host else ""
-            lanes.append(Lane(kind_of[id], speed, job if job in rows else "", left, machine, cores))
-        return lanes, running
 
 
 def _limits(record: "Record") -> dict[Gate, int]:

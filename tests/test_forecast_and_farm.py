@@ -1,0 +1,97 @@
+"""The forecast of a queue beside what the farm, with its real scheduler, then does with it on a virtual clock."""
+
+from math import inf
+from typing import Any
+
+import pytest
+
+from brender.model.nodes import Stats
+from brender.model.sharing import Sharing
+from brender.store.outlook import Outlook
+from tests.world import World, animation
+
+_GB = 10**9
+#: Seconds that a frame takes where a test does not say it: many, beside those that the virtual farm needs between two.
+_FRAME = 100.0
+
+
+class _Farm(World):
+    """A farm whose workers render by themselves. Each frame of a job takes its ``seconds``, and needs its bytes of ``memory``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: dict[str, float] = {}
+        self.memory: dict[str, int] = {}
+        self.completed: dict[str, float] = {}
+        """When each job was."""
+        self._due: dict[str, tuple[float, str]] = {}
+        """By the name of a worker, when its attempt is done."""
+
+    def job(self, frames: int, seconds: float = _FRAME, memory: int = 0, **how: Any) -> str:
+        """Submit a job; return its id."""
+        job = str(self.submit(animation(f"1-{frames}", chunk=1, **how))["id"])
+        self.seconds[job], self.memory[job] = seconds, memory
+        return job
+
+    def play(self, until: float = inf) -> None:
+        """Let all workers render until nothing is left, or it is so late."""
+        while due := self._look():
+            name, (when, _) = min(due.items(), key=lambda each: each[1])
+            if (wait := min(when, until) - self.now) > 0:
+                self.run(wait, step=wait / 4)
+            if when > until:
+                return
+            running = self.workers[name].running
+            if running is None or running.attempt != due[name][1]:
+                continue  # it was taken from there meanwhile
+            self.finish_part(name, self.seconds[running.job], memory=self.memory[running.job])
+            self.end(name)
+            if self.status(running.job) == "completed":
+                self.completed[running.job] = self.now
+
+    def _look(self) -> dict[str, tuple[float, str]]:
+        running = {name: stub.running for name, stub in self.workers.items() if stub.running is not None}
+        self._due = {
+            name: each
+            if (each := self._due.get(name)) and each[1] == grant.attempt
+            else (self.now + self.seconds[grant.job], grant.attempt)
+            for name, grant in running.items()
+        }
+        return self._due
+
+
+def _check(farm: _Farm, within: float, after: float = 4.5) -> None:
+    """Look ahead when so many frames' times have passed, let the farm render the rest, and compare: of the time that a job really
+    takes, the forecast is not off by more than the share *within*."""
+    farm.play(farm.now + after * _FRAME)
+    asked = farm.now
+    expected = Outlook(lambda: asked, lambda: farm.epoch + asked).of(farm.record).jobs
+    farm.play()
+    told = {job: expected[job].seconds for job in farm.completed}
+    assert told == {job: pytest.approx(when - asked, rel=within) for job, when in farm.completed.items()}
+
+
+def _machine(farm: World, name: str, slots: int, memory: int = 0, gpu_memory: int = 0, cores: int = 0, pool: str = "") -> None:
+    """Add a machine with so many workers, and with the memory that these tell of."""
+    for number in range(slots):
+        slot = farm.add_worker(f"{name}{number}", host=name, cores=cores, gpu_memory=gpu_memory, pool=pool)
+        if memory:
+            farm.beat(f"{name}{number}", Stats(memory_total=memory + 2 * _GB, memory_used=2 * _GB))
+        assert slot.core.info.host == name
+
+
+def test_several_small_frames_share_a_big_machine_and_few_large_ones_do() -> None:
+    farm = _Farm()
+    _machine(farm, "big", 4, memory=64 * _GB)
+    _machine(farm, "small", 2, memory=8 * _GB)
+    farm.job(40, memory=30 * _GB, priority=60)
+    farm.job(50, memory=1 * _GB)
+    _check(farm, 0.1)
+
+
+def test_slots_that_share_a_gpu_render_as_many_frames_at_once_as_reserve_its_memory() -> None:
+    farm = _Farm()
+    _machine(farm, "one", 4, gpu_memory=24 * _GB)
+    farm.job(20, sharing=Sharing(gpu_memory=10 * _GB), priority=60)
+    farm.job(30, seconds=50.0)
+    _check(farm, 0.1)
