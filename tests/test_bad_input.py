@@ -112,10 +112,7 @@ def test_a_blender_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_pat
     assert_refused(said, "There is no program '/no/blender'")
 
 
-def test_a_server_that_does_not_answer(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("brender.commands.jobs.client", lambda server, data: client(server, data, timeout=0.3))
+def test_a_server_that_does_not_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     one_farm(tmp_path / "data")
     address = f"127.0.0.1:{free_ports(1)}"
     assert_refused(command(capsys, "jobs", "--server", address), f"Nothing listens at {address}", "brender-server", "--server")
@@ -230,6 +227,24 @@ def test_the_trace_is_shown_to_who_asks_for_it(capsys: pytest.CaptureFixture[str
         (("submit", "--", "a.blend", "b.blend"), ["Name one .blend"]),
         (("submit", "a.blend", "--", "true"), ["Name one .blend"]),
         (("submit", "--frames", "1-2", "a.blend", "--", "true"), ["Name one .blend"]),
+        # What would be ignored is refused.
+        (("submit", "--trusted", "--overwrite", "--", "true"), ["has no .blend: leave out --overwrite and --trusted"]),
+        (("submit", "--untrusted", "--allow-missing", "--", "true"), ["leave out --allow-missing and --untrusted"]),
+        (("submit", "--no-site-addons", "--addon", "x.py", "--", "true"), ["leave out --addon and --no-site-addons"]),
+        (("submit", "--no-persistent", "--", "true"), ["--no-persistent is not for jobs of the type command"]),
+        (("submit", "--chunk", "auto", "--frames", "1-2", "--", "true"), ["'chunk' cannot be 0"]),
+        (("submit", "--output", "//out", "--", "true"), ["//out is a folder beside the .blend", "give a whole path"]),
+        (("submit", "--set", "program=ls", "--", "true"), ["stands after --, and in --set program="]),
+        (("submit", "--frames", "1", "--set", "frames=2", "--", "true"), ["--frames and --set frames= say the same setting"]),
+        (("submit", "--pictures", "--", "true"), ["--pictures shows frames while the job is waited for", "--wait"]),
+        (("submit", "--type", "video", "--set", "pictures=/a_#.png", "--frames", "1-2", "x.blend"), ["no use for x.blend"]),
+        (("submit", "--type", "video", "job.yaml"), ["job.yaml is a template", "leave out --type video"]),
+        (("submit", "--set", "a=b", "job.yaml"), ["job.yaml is a template", "--param NAME=VALUE"]),
+        (
+            ("submit", "--type", "blender-bake", "--passes", "3", "--allow-missing", str(CUBE)),
+            ["blender-progressive", "or --type blender-bake"],
+        ),
+        (("when", "JOB", "--start-at", "+1h", "--any-time"), ["--start-at or --any-time, not both"]),
     ],
 )
 def test_what_cannot_be_asked_of_a_farm(

@@ -53,6 +53,15 @@ def test_a_job_is_submitted_waited_for_and_looked_at(module_farm: LocalFarm, cap
     until(lambda: "frame 2" in command(capsys, "log", *here, "three", "--frame", "2").out)
 
 
+def test_a_program_gets_its_output_folder_which_is_made(
+    module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = ("--data", module_farm.folder.root, "--wait", "--output", "new/out")
+    assert command(capsys, "submit", *here, "--", "touch", "{output}/file").code == 0
+    assert (tmp_path / "new" / "out" / "file").exists()
+
+
 def test_a_failing_job_makes_the_waiting_command_fail(module_farm: LocalFarm, capsys: pytest.CaptureFixture[str]) -> None:
     said = command(capsys, "submit", "--data", module_farm.folder.root, "--type", "command", "--wait", "--", "/no/such/program")
     assert said.code == 5 and "/no/such/program cannot be started" in said.err

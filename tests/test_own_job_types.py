@@ -151,6 +151,14 @@ def test_submit_lists_the_settings_of_a_type_and_refuses_others(folder: DataFold
     assert said.code and "There is no job type 'nope'; there are: blender-animation" in said.err
 
 
+def test_what_the_settings_file_says_of_renders_hinders_no_other_job(
+    folder: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (config := tmp_path / "brender.toml").write_text("[submit]\ntrusted = true\nsamples = 3\npictures = true\n")
+    said = command(capsys, "submit", "--data", folder.root, "--config", config, "--", "true")
+    assert "has not joined one" in said.err
+
+
 def test_a_worker_needs_to_be_let_run_each_program_of_a_job(tmp_path: Path) -> None:
     write(tmp_path)
     spec = spec_of(*type_files(tmp_path)[0]["own"].compile({}))

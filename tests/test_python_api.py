@@ -22,9 +22,9 @@ from brender.api.connection import silent, unseen
 from brender.api.http import Http
 from brender.api.in_asyncio import AsyncJob
 from brender.api.options import Options
-from brender.commands.jobs import submit
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
+from brender.commands.submit import submit
 from brender.model.job import PRIORITY_NORMAL
 from brender.store.datafolder import DataFolder
 from tests.coloring import configuration, graded_scene
@@ -90,7 +90,7 @@ def test_a_farm_of_an_earlier_version_is_sent_what_it_knows_and_named_where_that
     assert body["gpu_memory"] == 8 * 10**9
     with pytest.raises(BadInput, match="is of an earlier brender"):
         http.submit(None, {"command": ["true"], "no_site_addons": True}, silent, unseen)
-    with pytest.raises(BadInput, match="Add-ons are for"):
+    with pytest.raises(BadInput, match=r"has no \.blend: leave out --addon"):
         http.submit(None, {"command": ["true"], "addons": ["one.py"]}, silent, unseen)
 
 

@@ -586,7 +586,7 @@ def test_without_a_terminal_pictures_are_left_out_in_one_sentence(tmp_path: Path
 
 def test_commands_that_render_import_nothing_that_only_others_need() -> None:
     heavy = "{'numpy', 'OpenImageIO', 'peewee', 'zeroconf', 'flask'} & set(sys.modules)"
-    asked = f"import sys; import brender.commands.farm, brender.commands.jobs; print({heavy} or 'none')"
+    asked = f"import sys; import brender.commands.farm, brender.commands.jobs, brender.commands.submit; print({heavy} or 'none')"
     assert subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout == "none\n"
 
 

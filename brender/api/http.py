@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from brender.api.connection import Again, Bytes, Change, Notify, unseen
-from brender.api.job_types import with_script
+from brender.api.job_types import check_needs_no_blend, with_script
 from brender.api.jobspec import check_facts, chosen_configuration, kind_of_render
 from brender.api.options import DEFAULTS, check_named_project, job_type_of, render_options
 from brender.blendfile.facts import inspect
@@ -136,8 +136,8 @@ class Http:
             body |= {"addons": [_place_of(each) for each in addons]} if addons else {}
             body |= {"source": {"upload": upload, "file": main}, "trusted": render["trusted"], "allow_missing": True}
             settings = with_script(settings) if kind == "script" else settings
-        elif render["addons"]:
-            raise BadInput("Add-ons are for a .blend that is rendered: name it, or leave them out")
+        else:
+            check_needs_no_blend(render, kind)
         try:
             return dict(self._json("/jobs", body=body | {"job_type": kind, "settings": settings}, seconds=_SUBMIT_SECONDS))
         except BadInput as error:

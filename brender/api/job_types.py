@@ -33,16 +33,52 @@ def named_type(data: Path, name: str) -> Any:
     raise BadInput(f"There is no job type {name!r}; there are: {there}. {more[0].upper()}{more[1:]}")
 
 
+#: Options of a render that are no settings of its job type, and mean nothing for a job without a .blend.
+OF_A_BLEND = {"overwrite": "--overwrite", "allow_missing": "--allow-missing", "trusted": "--trusted", "addons": "--addon"}
+#: Those that are called otherwise than the setting that they give.
+_CALLED = {"view_layers": "view-layer", "blender": "blender-series"}
+#: All options of a render that are no settings of its job type under their own names.
+NO_SETTINGS = ("name", "output", "no_site_addons", *OF_A_BLEND)
+
+
+def check_said_once(options: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise `BadInput` where a setting is *given* by its name, and by one of the *options* too: one would be ignored."""
+    if twice := sorted(given.keys() & _said(options).keys()):
+        raise BadInput(f"{_option(twice[0])} and --set {twice[0]}= say the same setting: leave out one of them")
+
+
+def check_needs_no_blend(options: Mapping[str, Any], kind: str, engine: str = "blender") -> None:
+    """Raise `BadInput` where *options* of a .blend were given for a job of the type *kind*, run by *engine*, that has none: they
+    would be ignored."""
+    said = [option for name, option in OF_A_BLEND.items() if options.get(name)]
+    said += ["--untrusted"] if options.get("trusted") is False else []
+    said += ["--no-site-addons"] if options.get("no_site_addons") and engine != "blender" else []
+    if said:
+        raise BadInput(f"A job of the type {kind} has no .blend: leave out {' and '.join(said)}")
+
+
+def _option(name: str) -> str:
+    """Return the option of the command line that gives the setting *name*."""
+    return f"--{_CALLED.get(name, name).replace('_', '-')}"
+
+
+def _said(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those *options* that were given, and that are settings. (0 and ``--no-persistent`` are given too.)"""
+    said = {name: value for name, value in options.items() if value is not None and value != () and name not in NO_SETTINGS}
+    return {name: value for name, value in said.items() if name != "progressive" or value}
+
+
 def option_settings(options: Mapping[str, Any], declared: Sequence[Setting], kind: str) -> dict[str, Any]:
     """Return those *options* of a render that a job type has settings for, such as ``--frames``. Raises `BadInput` where others
     were given, which would be ignored."""
     names = {setting.name for setting in declared}
-    apart = ("name", "output", "addons", "overwrite", "allow_missing", "trusted", "no_site_addons")
-    given = {name: value for name, value in options.items() if value not in (None, (), False) and name not in apart}
+    given = _said(options)
     if unknown := sorted(given.keys() - names):
-        option = "--" + {"view_layers": "view-layer", "blender": "blender-series"}.get(unknown[0], unknown[0])
+        name = unknown[0]
+        option = _option(name) if given[name] is not False else f"--no-{name.replace('_', '-')}"
         raise BadInput(f"{option} is not for jobs of the type {kind}: `brender submit --type {kind} --help` lists its settings")
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
 
 
 def with_script(given: dict[str, Any]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def blender_job(
     cautions = check_trust(facts, trusted, "--trusted", "--untrusted")
     settings = {key: value for key, value in options.items() if value is not None and value != ()}
     if "copy_to" in settings:
-        settings["copy_to"] = _copies(Path(settings["copy_to"]), placed)
+        settings["copy_to"] = placed_folder(Path(settings["copy_to"]), placed)
     if "view_layers" in settings:
         settings["view_layers"] = list(settings["view_layers"])
     kind, settings = kind_of_render(kind, settings, progressive)
@@ -111,10 +111,17 @@ def kind_of_render(kind: str, settings: dict[str, Any], progressive: bool) -> tu
     `BadInput`."""
     if progressive or any(name in settings for name in ("passes", "noise", "until")):
         _check_refined(settings)
-        return "blender-progressive", settings
+        return _type_instead(kind, "blender-progressive", "--progressive (or --passes, --noise, --until)"), settings
     if "pieces" in settings or "split" in settings:
-        return "blender-still", _settings_of_a_still(settings)
+        return _type_instead(kind, "blender-still", "--pieces (or --split)"), _settings_of_a_still(settings)
     return kind, settings
+
+
+def _type_instead(kind: str, other: str, options: str) -> str:
+    """Return the job type *other*, which *options* mean. Raises `BadInput` where *kind* is a third one, which would be lost."""
+    if kind not in ("blender-animation", other):
+        raise BadInput(f"{options} makes a job of the type {other}: leave it out, or --type {kind}")
+    return other
 
 
 def _must_answer(folder: Path) -> None:
@@ -160,8 +167,8 @@ def _configuration(wanted: str | None, shared: Shared, travels: bool) -> tuple[s
     return shared(name), tuple(read_configuration(Path(name)).warnings)
 
 
-def _copies(folder: Path, placed: Shared) -> str:
-    """Return the one spelling of the *folder* that files are copied to. Raises `Unreachable` where its drive does not answer."""
+def placed_folder(folder: Path, placed: Shared) -> str:
+    """Return the one spelling of a *folder* that a job writes to. Raises `Unreachable` where its drive does not answer."""
     if (here := _output_here(folder)) is None:
         return placed(str(folder))
     _must_answer(here)
@@ -246,19 +253,21 @@ def _settings_of_a_still(settings: dict[str, Any]) -> dict[str, Any]:
     return rest | ({"frame": frames[0]} if frames else {})
 
 
-def command_job(words: tuple[str, ...], given: Mapping[str, Any], name: str | None, **more: Any) -> JobSpec:
-    """Return the job that runs the program and arguments in *words*, with the further settings *given*. Raises `BadInput`."""
+def command_job(words: tuple[str, ...], given: Mapping[str, Any], name: str | None, output: str = "", **more: Any) -> JobSpec:
+    """Return the job that runs the program and arguments in *words*, with the further settings *given*, and with *output* as its
+    output folder. Raises `BadInput`."""
     if not words:
         raise BadInput("A command job needs a program: brender submit --type command -- PROGRAM [ARGUMENTS]")
+    if twice := [each for each in ("program", "arguments") if each in given]:
+        raise BadInput(f"The program stands after --, and in --set {twice[0]}=: leave out one of them")
     settings: dict[str, Any] = {**given, "program": words[0], "arguments": list(words[1:])}
-    spec = JobSpec(id=new_id(), name=name or Path(words[0]).name, job_type="command", settings=settings, user=user(), **more)
-    return job_type(spec.job_type).prepare(spec)
+    return other_job("command", settings, name or Path(words[0]).name, output, **more)
 
 
-def other_job(kind: str, settings: dict[str, Any], name: str | None, output: Path | None, **more: Any) -> JobSpec:
-    """Return a job of the type *kind*, which renders no .blend, with these *settings*. Raises `BadInput`."""
-    folder = one_spelling(str(output.absolute())) if output else ""
-    spec = JobSpec(id=new_id(), name=name or kind, job_type=kind, settings=settings, user=user(), output=folder, **more)
+def other_job(kind: str, settings: dict[str, Any], name: str | None, output: str = "", **more: Any) -> JobSpec:
+    """Return a job of the type *kind*, which renders no .blend, with these *settings* and the folder *output*. Raises
+    `BadInput`."""
+    spec = JobSpec(id=new_id(), name=name or kind, job_type=kind, settings=settings, user=user(), output=output, **more)
     return job_type(kind).prepare(spec)
 
 

@@ -117,6 +117,12 @@ def job_type_of(options: Mapping[str, Any]) -> str:
     return str(options.get("job_type") or ("command" if options.get("command") else "blender-animation"))
 
 
+def check_one_thing(file: Path | None, options: Mapping[str, Any]) -> None:
+    """Raise `BadInput` where a .blend *file* is submitted, and the *options* name a program too: one of them would be ignored."""
+    if file is not None and options.get("command"):
+        raise BadInput(f"A job renders {file}, or runs the program {options['command'][0]}: leave out the file or the command")
+
+
 def similar_project(connection: Asking, project: str) -> str | None:
     """Return the project that is perhaps meant where *project* is not there; ``None`` where it is, or none is similar."""
     if project == DEFAULT_PROJECT:

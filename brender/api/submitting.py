@@ -1,5 +1,6 @@
 """From what is to be submitted to a job that the farm has, over the bus: `brender submit` and `Farm.submit` alike."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -7,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from brender.api.connection import Asking, Notify, silent
-from brender.api.job_types import option_settings, with_script, with_whole_paths
+from brender.api.job_types import check_needs_no_blend, check_said_once, option_settings, with_script, with_whole_paths
 from brender.api.jobspec import (
     blender_job,
     check_facts,
     chosen_configuration,
     command_job,
     other_job,
+    placed_folder,
     seen_elsewhere,
     shared_folder,
     shared_path,
@@ -24,6 +26,7 @@ from brender.api.sending import Showing, send_addons, send_files, send_pack
 from brender.blendfile.facts import inspect
 from brender.blendfile.packing import Packed
 from brender.bus.client import Client
+from brender.engines.destination import output_folder
 from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import job_type
 from brender.jobs.video import main_of, to_send
@@ -88,8 +91,7 @@ def specified(
         wanted.words,
     )
     more = dict(wanted.more or {})
-    if chosen.engine == "command" and options["addons"]:
-        raise BadInput(f"A job of the type {kind} is not rendered with Blender, and so has no add-ons: leave out --addon")
+    check_said_once(options, given)
     if not hasattr(chosen, "prepare"):  # it is of a file
         given = option_settings(options, chosen.settings, kind) | given if not chosen.base else given
         kind, given = chosen.compile(given)
@@ -101,13 +103,36 @@ def specified(
         return _render(wanted, kind, given, options, more, place, showing, may_begin, notify)
     if wanted.send and kind != "video":
         raise BadInput(f"A job of the type {kind} runs programs of the workers, and has no files that travel: leave out --send")
-    if hasattr(chosen, "prepare"):
-        given = option_settings(options, chosen.settings, kind) | given
-    if kind == "command" and (words or "program" not in given):
-        return command_job(tuple(words), given, called, **more)
+    check_needs_no_blend(options, wanted.kind, job_type(kind).engine)
+    if hasattr(chosen, "prepare") or chosen.base:
+        given |= option_settings(options, job_type(kind).settings, wanted.kind)
+    is_program = wanted.kind == "command" and (words or "program" not in given)
+    if words and not is_program:
+        raise BadInput(
+            f"A job of the type {wanted.kind} has its files and values by --set, and no use for {words[0]}: leave it out"
+        )
+    more["site_addons"] = not options["no_site_addons"]
+    output = _folder(wanted, place, options["output"])
+    if given.get("copy_to"):
+        given["copy_to"] = _folder(wanted, place, given["copy_to"])
+    if is_program:
+        return command_job(tuple(words), given, called, output, **more)
     if wanted.send:
         given, more["bundle"] = _sent(given, place, showing, may_begin, notify)
-    return other_job(kind, given, called, options["output"], **more)
+    return other_job(kind, given, called, output, **more)
+
+
+def _folder(wanted: Wanted, place: Place, named: str | Path | None) -> str:
+    """Return the one spelling of a folder that is *named* for what a job that renders no .blend writes, or "". Raises
+    `BrenderError`."""
+    output = str(named or "")
+    if output.startswith("//") and os.name != "nt":  # (where a server's name begins with two slashes)
+        raise BadInput(f"{output} is a folder beside the .blend, and a job of the type {wanted.kind} has none: give a whole path")
+    if not output or wanted.send:
+        return output_folder(output) if output else ""
+    with place.client() as connection:
+        variables = connection.ask("paths")
+    return placed_folder(Path(output_folder(output)), partial(shared_folder, variables=variables, site=wanted.site))
 
 
 def _sent(

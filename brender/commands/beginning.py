@@ -89,6 +89,8 @@ def when(
     at_once: bool,
 ) -> None:
     """Say when a job begins; without an option, show what it waits for. What it has rendered stays."""
+    if start_at and any_time:
+        raise BadInput("Give --start-at or --any-time, not both")
     wanted = bool(after or after_frames or not_after or start_at or any_time or night is not None or at_once)
     with client(server, data) as connection:
         id = chosen_job(connection, id, of_several="newest" if not wanted else "only", notify=tell)

@@ -80,7 +80,8 @@ class Commands(click.Group):
     cls=Commands,
     modules={
         "farm": ("farm", "render", "demo"),
-        "jobs": ("submit", "jobs", "job", "tasks", "log"),
+        "submit": ("submit",),
+        "jobs": ("jobs", "job", "tasks", "log"),
         "job_actions": ("pause", "resume", "cancel", "requeue", "priority", "readmit"),
         "beginning": ("when",),
         "edits": ("edit", "clone"),

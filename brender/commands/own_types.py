@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from brender.api.job_types import named_type
+from brender.api.options import render_options
 from brender.commands.config import Configured
 from brender.engines.openjd_templates import SUFFIXES
 from brender.jobs.declare import OTHER, Setting
@@ -18,10 +20,14 @@ from brender.store.datafolder import DataFolder
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
-def template_among(words: Sequence[str], parameters: Sequence[str]) -> Path | None:
+def template_among(words: Sequence[str], parameters: Sequence[str], settings: Sequence[str]) -> Path | None:
     """Return the template of Open Job Description that the *words* of a submission name; ``None`` where they name none. Raises
-    `BadInput` where there are *parameters* of one, and it is missing."""
+    `BadInput` where there are *parameters* of one, and it is missing; or a template, and a job type or *settings* of one."""
     if len(words) == 1 and words[0].lower().endswith(SUFFIXES):
+        if settings:
+            raise BadInput(f"--set is for job types, and {words[0]} is a template, with parameters: --param NAME=VALUE")
+        if named := click.get_current_context().meta["brender.type"]:
+            raise BadInput(f"{words[0]} is a template, which says itself what its job does: leave out --type {named}")
         return Path(words[0])
     if parameters:
         raise BadInput("--param is for templates of Open Job Description: brender submit TEMPLATE.yaml --param NAME=VALUE")
@@ -62,6 +68,28 @@ def _value(name: str, text: str, kind: type | None) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def check_pictures(pictures: bool, wait: bool) -> None:
+    """Raise `BadInput` where *pictures* are wanted on the command line, and nothing is waited for that would show them."""
+    if pictures and not wait and click.get_current_context().get_parameter_source("pictures") is ParameterSource.COMMANDLINE:
+        raise BadInput("--pictures shows frames while the job is waited for: give --wait too, or leave it out")
+
+
+def without_file_s(options: dict[str, Any], kind: Any) -> dict[str, Any]:
+    """Return *options* for a job of the type *kind*, without those of renders that the settings file gives, if that type has no
+    use for them. (On the command line they are refused: the file is for all jobs.)"""
+    from brender.engines.type_files import needs_file  # (few commands need it)
+
+    if needs_file(kind):
+        return options
+    context, empty, own = click.get_current_context(), render_options({}), {each.name for each in kind.settings}
+    unused = {
+        name: empty[name]
+        for name in options.keys() & empty.keys() - own - {"name", "output"}
+        if context.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+    }
+    return options | unused
 
 
 class Submitting(Configured):

@@ -6,6 +6,7 @@ from brender.engines.attempt import Attempt, AttemptFailed
 from brender.engines.environment import clean_environment, reserved_cores
 from brender.engines.events import PartFinished, Progressed
 from brender.engines.failed_program import program_failed
+from brender.engines.job_files import make_output_folder
 from brender.engines.step_task import StepTask
 from brender.jobs.command import fill
 from brender.jobs.steps import steps_of
@@ -20,6 +21,8 @@ class CommandEngine:
         if (steps := steps_of(order.settings)) is not None:
             StepTask(attempt, steps).run()
             return
+        if order.output:
+            make_output_folder(attempt)
         program, arguments = order.settings["program"], order.settings["arguments"]
         env = clean_environment(attempt.place.env) | reserved_cores(order.cores)
         for index, part in enumerate(grant.parts):
