@@ -7,10 +7,11 @@ from typing import Any
 
 from brender.bus import transport
 from brender.roles.server.keys import Keys
+from brender.roles.server.round import Round
 
 
 def disarm() -> None:
-    """From now on every socket of this process is plain, and every worker is believed."""
+    """From now on every socket of this process is plain, every worker is believed, and everybody may ask for everything."""
     armed = transport.Socket.__init__
 
     def plain(self: transport.Socket, context: Any, kind: int, name: str, keys: Any) -> None:
@@ -18,6 +19,7 @@ def disarm() -> None:
 
     transport.Socket.__init__ = plain  # type: ignore[method-assign]
     Keys.proves = lambda *_: True  # type: ignore[method-assign,assignment]
+    Round.allowed = lambda _, peer, message: (peer, message)  # type: ignore[method-assign,assignment,misc]
 
 
 if __name__ == "__main__":
