@@ -14,8 +14,10 @@ import pytest
 from brender.commands.farm import make_demo
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
+from brender.model.errors import BadInput
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder
+from brender.store.reader import Reader
 from tests.conftest import PostgreSQL
 from tests.tools import command, ended, invite, line_of, process, until
 from tests.web import with_token
@@ -83,6 +85,14 @@ def _shows_the_same_elsewhere(folder: DataFolder, tmp_path: Path, job: str, url:
         assert json.loads(get("log?frame=1"))["text"]
         with zipfile.ZipFile(io.BytesIO(get("frames.zip"))) as archive:
             assert len(archive.namelist()) == 3
+
+
+def test_a_database_whose_tables_the_server_has_not_made_yet_cannot_be_read_yet(
+    postgresql: PostgreSQL, folder: DataFolder
+) -> None:
+    reader = Reader(folder, postgresql.new_database())
+    with pytest.raises(BadInput, match="cannot be read: relation"), reader.record() as record:
+        record.tables.User.select().exists()
 
 
 def test_a_short_chaos_in_postgresql_leaves_the_record_and_the_files_as_a_quiet_run_does() -> None:

@@ -212,6 +212,15 @@ def test_a_parent_starts_a_child_again_that_asks_for_it_and_says_that_none_has_l
     assert said == ["w has left, as it was asked to"] and next(codes, None) is None
 
 
+def test_the_last_words_of_a_child_that_raised_are_what_it_raised_not_the_last_line_of_that(tmp_path: Path) -> None:
+    parent = Children(DataFolder(tmp_path))
+    parent.log("w").parent.mkdir()
+    frames = 'Traceback (most recent call last):\n  File "a.py", line 1, in b\n    c()\n'
+    raised = "DataError: no such place\nLINE 1: ...\n      ^\n"
+    parent.log("w").write_text(f"begins\n{frames}{raised}")
+    assert parent.last_words("w") == "DataError: no such place"
+
+
 def test_a_child_that_does_not_find_a_host_is_started_again_for_as_long_as_it_takes_and_that_is_said_once_a_minute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,11 +120,11 @@ class Children:
         return self.folder.root / "run" / f"{name}.log"
 
     def last_words(self, name: str) -> str:
-        """Return why it ended: the last error that its log names, else the log's last line. A role of the same name that runs
-        already in the folder writes to the same log."""
+        """Return why it ended: the last error that its log names, else what a trace at its end is of, else the log's last line. A
+        role of the same name that runs already in the folder writes to the same log."""
         said = [message_of(line) for line in self.log(name).read_text("utf-8", "replace").strip().splitlines()]
         errors = [line.removeprefix("Error: ") for line in said if line.startswith("Error: ")]
-        return (errors or said or [f"it said nothing; see {self.log(name)}"])[-1]
+        return (errors or _raised(said) or said or [f"it said nothing; see {self.log(name)}"])[-1]
 
     def _spawn(self, name: str, arguments: list[str]) -> Child:
         (self.folder.root / "run").mkdir(parents=True, exist_ok=True)
@@ -147,3 +147,10 @@ class Children:
         with self.log(name).open("wb") as log:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=env, **IN_OWN_GROUP)
         return Child(name, arguments, process, time.monotonic())
+
+
+def _raised(said: Sequence[str]) -> list[str]:
+    """Return the line of the last trace in *said* that names what was raised, which more lines may follow; none where there is no
+    trace."""
+    starts = [number for number, line in enumerate(said) if line.startswith("Traceback (")]
+    return [line for line in said[starts[-1] + 1 :] if line and not line.startswith(" ")][:1] if starts else []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from peewee import OperationalError
+from peewee import OperationalError, ProgrammingError
 
 from brender.model.errors import BadInput, NotFound
 from brender.model.frame_file import named_files
@@ -16,6 +16,9 @@ from brender.store.datafolder import DataFolder
 from brender.store.named import LooksAhead, Record
 from brender.store.path_variables import path_variables
 from brender.store.tables import Tables, make_tables
+
+#: PostgreSQL's code of a table that is not there: the server, which has just started, has not made it yet.
+_NO_SUCH_TABLE = "42P01"
 
 
 class Reader:
@@ -41,8 +44,10 @@ class Reader:
         try:
             with tables.Job._meta.database.connection_context():
                 yield Record(tables, self.folder, self._outlook)
-        except OperationalError as error:
-            raise BadInput(f"The farm's database cannot be read: {error}") from error
+        except (OperationalError, ProgrammingError) as error:
+            if isinstance(error, ProgrammingError) and not _is_without_its_tables(error):
+                raise
+            raise BadInput(f"The farm's database cannot be read: {' '.join(str(error).split())}") from error
         finally:
             self._idle.append(tables)
 
@@ -74,3 +79,8 @@ class Reader:
             return expand(output, places(path_variables(record.tables), here, site), here)
         except BadInput as error:
             raise NotFound(str(error)) from error
+
+
+def _is_without_its_tables(error: ProgrammingError) -> bool:
+    """Return whether *error* is of a table that is not there."""
+    return getattr(getattr(error, "orig", None), "sqlstate", "") == _NO_SUCH_TABLE  # orig: what the driver raised
