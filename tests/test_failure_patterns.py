@@ -19,6 +19,7 @@ from brender.model.failure_patterns import BUILT_IN, FailurePattern, Follows, ma
 from brender.model.grant import Grant, Order, PartGrant
 from brender.model.nodes import Blender
 from brender.roles.policy import Policy
+from brender.scheduling.terms import TRIED_AGAIN
 from tests.rendering import studio
 from tests.test_device_errors import _PRINTS
 from tests.tools import in_blender
@@ -163,5 +164,55 @@ def test_where_no_other_worker_could_it_is_tried_again_and_fails_in_the_end() ->
     job = world.submit(animation("1"))["id"]
     for _ in range(3):
         world.run(5)
-        world.end("small", reason="out of memory", elsewhere=True)
+        world.end("small", reason="no sun", elsewhere=True)
     assert world.status(job) == "failed"
+
+
+def out_of_memory(world: World) -> None:
+    world.end("small", reason="Out of memory in CUDA queue", elsewhere=True, cause=Cause.DEVICE)
+
+
+def seconds_until_tried(world: World) -> float:
+    """Let the farm go on until its worker has a task again; return after how many seconds."""
+    began = world.now
+    while world.workers["small"].running is None:
+        world.run(1)
+        assert world.now < began + 1000
+    return round(world.now - began)
+
+
+def test_a_frame_for_which_a_gpu_has_too_little_memory_waits_until_another_program_may_have_let_go_of_it() -> None:
+    world = farm()
+    job = world.submit(animation("1-2"))["id"]
+    waited = []
+    for _ in range(2):
+        out_of_memory(world)
+        world.run(3)
+        record = world.ask("job", id=job)
+        assert "Out of memory in CUDA queue" in record["reason"] and f"{TRIED_AGAIN} `brender readmit" in record["reason"]
+        world.start_server()
+        waited.append(3 + seconds_until_tried(world))
+    assert waited[0] in range(14, 18) and waited[1] in range(59, 63)
+    assert world.finish_everything() == [1, 2] and world.status(job) == "completed"
+    assert world.server.dispatch.audit() == []
+
+
+def test_a_job_that_never_had_enough_memory_waits_no_more_once_a_frame_of_it_has_failed() -> None:
+    world = farm()
+    job = world.submit(animation("1-9"))["id"]
+    began = world.now
+    for _ in range(6):
+        out_of_memory(world)
+        seconds_until_tried(world)
+    assert world.now < began + 100, "it takes more than there is, so its other frames need not wait"
+    assert world.ask("job", id=job)["failed_tasks"] == 2
+
+
+def test_a_worker_that_comes_gets_the_frames_that_wait_for_memory_of_another() -> None:
+    world = farm()
+    job = world.submit(animation("1-2"))["id"]
+    out_of_memory(world)
+    world.add_worker("large")
+    world.run(3)
+    assert sorted(granted(world, "large")) == [1, 2] and granted(world, "small") == []
+    assert sorted(world.finish_everything()) == [1, 2] and world.status(job) == "completed"

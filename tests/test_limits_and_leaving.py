@@ -10,6 +10,7 @@ from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.roles.worker.core import WorkerCore
 from brender.roles.worker.limits import Watch
+from brender.scheduling.terms import TRIED_AGAIN
 from tests.world import World, animation, granted
 
 
@@ -467,7 +468,7 @@ def test_a_job_whose_folder_has_no_room_waits_with_its_reason_while_its_worker_r
     world.run(10)
     assert world.ask("job", id=full)["reason"] == (
         "No worker can run it. The worker a cannot run it now (No room on the disk of /renders/full): "
-        f"it is tried again in some minutes, and at once after `brender readmit {full[:8]}`"
+        f"{TRIED_AGAIN} `brender readmit {full[:8]}`"
     )
     assert world.ask("job", id=full)["failures"] == 0, "a full disk is not a fault of the job's"
     assert worker(world, "a")["status"] == "busy"
@@ -517,7 +518,7 @@ def test_a_job_that_no_worker_can_write_says_so_of_all_of_them(world: World) -> 
     world.run(5)
     assert world.ask("job", id=job)["reason"] == (
         "No worker can run it. The workers a and b cannot run it now (The folder /renders/show does not answer): "
-        f"it is tried again in some minutes, and at once after `brender readmit {job[:8]}`"
+        f"{TRIED_AGAIN} `brender readmit {job[:8]}`"
     )
     world.act("readmit", job)
     world.run(1)

@@ -8,6 +8,7 @@ from brender.scheduling.assignment import assign
 from brender.scheduling.classes import Limits
 from brender.scheduling.folder_limits import inside_of
 from brender.scheduling.roster import Roster
+from brender.scheduling.terms import TRIED_AGAIN
 from tests.rosters import NEED, PLENTY, info, job
 
 
@@ -15,7 +16,7 @@ def test_why_one_worker_is_an_exception_is_said() -> None:
     demand = job("0123456789abcdef", memory=2 * 10**9, kept_off={"off", "later"}, put_off={"later": "it is away"})
     later, off, short = demand.exception("later", 0), demand.exception("off", 0), demand.exception("w", 15 * 10**8)
     assert later is not None and later.one == later.several == "cannot run it now (it is away)"
-    assert later.remedy == "it is tried again in some minutes, and at once after `brender readmit 01234567`"
+    assert later.remedy == f"{TRIED_AGAIN} `brender readmit 01234567`"
     assert off is not None and off.one == off.several == "failed it before"
     assert off.remedy == f"`brender readmit {demand.job[:SHORT_ID]}` allows another try"
     assert short is not None and short.one == "has 1.5 GB of memory free, and a frame of it needed 2.0 GB"

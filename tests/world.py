@@ -14,6 +14,7 @@ from brender.bus.routes import Routes
 from brender.farm.farm import Farm
 from brender.farm.record import Row
 from brender.jobs.declare import job_types
+from brender.model.causes import Cause
 from brender.model.energy import NO_ENERGY, Energy
 from brender.model.errors import from_code
 from brender.model.grant import Grant, Order
@@ -328,12 +329,13 @@ class World:
         out_of_memory: bool = False,
         used: Energy = NO_ENERGY,
         elsewhere: bool = False,
+        cause: Cause = Cause.OTHER,
     ) -> None:
         """The worker's running attempt ends."""
         stub = self.workers[worker]
         assert stub.running is not None, f"{worker} runs nothing"
         attempt, now = stub.running.attempt, self._at()
-        told: dict[str, Any] = {"out_of_memory": out_of_memory, "used": used, "elsewhere": elsewhere}
+        told: dict[str, Any] = {"out_of_memory": out_of_memory, "used": used, "elsewhere": elsewhere, "cause": cause}
         self._work(worker, stub.core.ended(attempt, 1.0, reason, permanent, stopped, now, **told))
         self.run(0.2)
 

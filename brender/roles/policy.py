@@ -37,6 +37,10 @@ class Policy:
     retry: float = 1.0
     """The first retry waits this long, each further one twice as long."""
     retry_most: float = 60.0
+    memory_retry: float = 15.0
+    """A worker whose GPU, or machine, had too little memory for a job that nobody else can run tries it again after this long,
+    each further time after four times as long."""
+    memory_retry_most: float = 60.0
     put_off: float = 60.0
     """A worker that cannot use a job's folders, which are full or do not answer, tries again after this long, each further time
     after twice as long."""

@@ -12,7 +12,8 @@ from brender.model.text import short_id
 #: Seconds of work that a slot may hold beyond what it runs, and the most grants that this may be.
 PREFETCH_SECONDS = 2.0
 PREFETCH_MOST = 512
-
+#: What is said of a worker that does without a job for a while, before the command that ends that.
+TRIED_AGAIN = "it is tried again after a while, and at once after"
 
 #: Seconds that a task is taken to need while nothing is known of its job.
 UNKNOWN_SECONDS = 60.0
@@ -93,7 +94,7 @@ class Demand:
         """
         if worker in self.put_off:
             why = self.put_off[worker]
-            remedy = f"it is tried again in some minutes, and at once after `brender readmit {short_id(self.job)}`"
+            remedy = f"{TRIED_AGAIN} `brender readmit {short_id(self.job)}`"
             return Obstacle(f"cannot run it now ({why})", f"cannot run it now ({why})", remedy)
         if worker in self.kept_off:
             remedy = f"`brender readmit {short_id(self.job)}` allows another try"

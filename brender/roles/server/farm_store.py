@@ -24,6 +24,7 @@ from brender.model.nodes import WorkerInfo
 from brender.model.ranges import Ranges
 from brender.model.status import ENDED_JOB
 from brender.model.text import job_in_words
+from brender.roles.effects import Now
 from brender.roles.server import restore
 from brender.roles.server.jobs import Selection
 from brender.roles.server.set_aside import REFUSED_FOR_EVER
@@ -132,13 +133,13 @@ class FarmStore:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    def restore(self, mono: float) -> Farm:
-        """Return the farm as the record has it. *mono*: now."""
+    def restore(self, now: Now) -> Farm:
+        """Return the farm as the record has it."""
         try:
-            farm = restore.restore(self.writer, mono)
+            farm = restore.restore(self.writer, now)
         except (OperationalError, InterfaceError):
             self.writer.reconnect()
-            farm = restore.restore(self.writer, mono)
+            farm = restore.restore(self.writer, now)
         for job in farm.jobs.values():
             job.placing = self._waiting(job.id)
         for job in farm.jobs.values():

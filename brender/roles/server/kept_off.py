@@ -71,6 +71,27 @@ class KeptOff:
         if (worker := self._farm.workers.get(attempt.worker)) is not None:
             self._dispatch.recall(worker, now, job.id)
 
+    def wait_for_memory(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
+        """Keep the worker of *attempt* off *job* for a while, where that has failed for want of memory and nobody else could run
+        it: what another program holds, it may let go of in a minute, and three tries in a row would be over before.
+
+        Where nothing of *job* was ever rendered, and it has waited as often as one task is tried again, it is taken to need more
+        than there is: then it waits no more.
+        """
+        times = job.put_off_times.get(attempt.worker, 0) + 1
+        is_too_large = times >= self._policy.tries and job.completed_parts == job.kept_parts
+        if is_too_large or job.status in ENDED_JOB or attempt.worker in job.kept_off | job.put_off.keys():
+            return
+        job.put_off_times[attempt.worker] = times
+        delay = min(self._policy.memory_retry_most, self._policy.memory_retry * 4 ** min(times - 1, 10))
+        job.put_off[attempt.worker] = (now.mono + delay, reason)
+        # (A server that starts again lets it wait on: `brender.roles.server.restore`.)
+        fields = {"failures": times, "reason": reason, "wall": now.wall, "readmitted": now.wall + delay}
+        self._farm.ledger.put("kept_off", (job.id, attempt.worker), fields)
+        self._farm.changed_jobs.add(job.id)
+        if (worker := self._farm.workers.get(attempt.worker)) is not None:
+            self._dispatch.recall(worker, now, job.id)
+
     def begins(self, job: JobState, now: Now) -> None:
         """Note that a worker begins *job*. Where that tries it after a rest, it need not show progress, which programs may not
         have: those that cannot begin it say so soon."""

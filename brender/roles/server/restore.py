@@ -39,7 +39,7 @@ from brender.model.ranges import Ranges
 from brender.model.schedule import parse_schedule
 from brender.model.status import ENDED_JOB, ENDED_TASK, JobStatus, ManagerStatus, PartStatus, TaskStatus, Wanted, WorkerStatus
 from brender.model.units import units_of
-from brender.roles.effects import Deliver
+from brender.roles.effects import Deliver, Now
 from brender.roles.server.jobs import Selection
 from brender.store.path_variables import path_variables
 from brender.store.progressive import accumulated, noises
@@ -56,9 +56,9 @@ _REQUEUED_BY_NAME = 10_000
 SLICE_PARTS = 250
 
 
-def restore(writer: Writer, mono: float) -> Farm:
-    """Return the farm as the record has it: its unfinished jobs, live attempts, and the nodes that were there. *mono*: now."""
-    tables = writer.tables
+def restore(writer: Writer, now: Now) -> Farm:
+    """Return the farm as the record has it: its unfinished jobs, live attempts, and the nodes that were there."""
+    tables, mono = writer.tables, now.mono
     farm = Farm(
         next_task=writer.last_id("task") + 1,
         next_part=writer.last_id("part") + 1,
@@ -98,6 +98,7 @@ def restore(writer: Writer, mono: float) -> Farm:
         adopt(farm, tables, row)
     going = job.select(job.id, job.output).where(job.deleting.in_(("frames", "both")))
     farm.deleting = {id: (output, "") for id, output in going.tuples()}
+    _restore_waits(farm, tables, now)
     attempt = tables.Attempt
     for row in attempt.select().where(SQL(ATTEMPT_LIVE)).order_by(attempt.granted):
         _restore_attempt(farm, tables, row, mono)
@@ -136,6 +137,16 @@ def restore(writer: Writer, mono: float) -> Farm:
     farm.changed = set(farm.workers)
     farm.changed_jobs = set(farm.jobs)
     return farm
+
+
+def _restore_waits(farm: Farm, tables: Tables, now: Now) -> None:
+    """Let workers that wait with a job since they had too little memory for it, which counts as a failure, wait on."""
+    off = tables.KeptOff
+    for row in off.select().where(off.failures > 0, off.readmitted > now.wall):
+        if (job := farm.jobs.get(row.job_id)) is not None:
+            left = min(row.readmitted - now.wall, row.readmitted - row.wall)  # (clocks may have been set back)
+            job.put_off[row.worker_id] = (now.mono + left, row.reason)
+            job.put_off_times[row.worker_id] = row.failures
 
 
 def _restore_shares(farm: Farm, tables: Tables) -> None:

@@ -117,7 +117,7 @@ class Round:
         """How many commits there were, and rows that they wrote."""
         self._since = now().wall
         """When the server started: it knows all attempts since then."""
-        self.core = make_core(store.restore(now().mono))
+        self.core = make_core(store.restore(now()))
 
     def start(self) -> None:
         """Begin the first round."""
@@ -420,7 +420,7 @@ class Round:
         try:
             if not self.store.finish_pending(self._now().mono):
                 return False
-            farm = self.store.restore(self._now().mono)
+            farm = self.store.restore(self._now())
         except Exception:
             log.exception("the record cannot be read now, and is tried again")
             self._read_after = self._now().mono + 1.0

@@ -51,6 +51,8 @@ from brender.roles.server.strays import adopt
 NEVER_CAME = "never came"
 WENT_BACK = "its worker had ended it, which this record, restored from before that, did not know"
 LOST_ITS_STATE = "the worker restarted and lost its state"
+#: Causes of failures that may pass, since another program has what a frame needs.
+_OF_MEMORY = (Cause.MEMORY, Cause.DEVICE)
 #: More than any machine draws that renders.
 _MOST_WATTS = 20_000.0
 
@@ -386,6 +388,8 @@ class Work:
         else:
             self._kept_off.strike(attempt, job, report.reason, now)
             self._retry(attempt, report.reason, now)
+            if report.elsewhere and _cause(report) in _OF_MEMORY:
+                self._kept_off.wait_for_memory(attempt, job, report.reason, now)
 
     def _ran_out_of_memory(self, attempt: AttemptState, job: JobState, report: Failed, now: Now) -> None:
         """Let the task of *attempt*, which was killed beside others, be tried again by itself. That is no fault of the job's; the
