@@ -122,8 +122,10 @@ def test_a_job_whose_program_shows_no_progress_goes_to_all_once_one_has_run_it_f
     assert world.server.dispatch.audit() == []
 
 
-def test_a_job_that_rests_is_tried_by_all_at_once_where_somebody_says_so() -> None:
+@pytest.mark.parametrize("seconds", [0, 65])
+def test_a_job_that_rests_or_that_one_tries_after_that_is_tried_by_all_at_once_where_somebody_says_so(seconds: float) -> None:
     world, job = put_off_by_all()
-    world.act("readmit", job)
+    world.run(seconds)
+    assert world.act("readmit", job)["id"] == job
     world.run(2)
     assert all(world.workers[name].running is not None for name in NAMES)

@@ -277,7 +277,7 @@ class Jobs:
         """Let *worker*, or all, try *job* again. Raises `Conflict` where it is neither kept off nor put off."""
         off = job.kept_off | job.put_off.keys()
         chosen = sorted(off if worker is None else off & {worker})
-        if not chosen and job.refusals.rests_until is None:
+        if not chosen and (worker is not None or not job.refusals.rests):
             raise Conflict(f"No {'such ' if worker else ''}worker is kept off the job {job.called}")
         for each in chosen:
             job.readmit(each)
