@@ -6,6 +6,7 @@ import pytest
 from brender.model.beginning import After
 from brender.model.errors import BrenderError
 from tests.staged import install, staged
+from tests.test_progressive import do_pass, progressive
 from tests.world import World, animation, farm_of_two
 
 
@@ -72,6 +73,20 @@ def test_what_a_frame_is_not_of_is_refused_with_what_there_is(world: World) -> N
         with pytest.raises(BrenderError) as refused:
             world.ask("why", job=job.id, **asked)
         assert said in str(refused.value)
+
+
+def test_a_stage_is_done_whatever_stands_of_the_others_between_it_and_the_frames_of_it_that_were_added() -> None:
+    world = World()
+    world.add_worker("one")
+    job = progressive("1")
+    world.submit(job)
+    do_pass(world)
+    world.act("edit", job.id, {"settings": {"frames": "1-2"}})
+    assert not world.ask("why", job=job.id, stage="pass 1").endswith(" is done")
+    while do_pass(world)[:2] != (2, 1):
+        pass
+    assert world.ask("why", job=job.id, stage="pass 1").endswith(" is done")
+    assert not world.ask("why", job=job.id, stage="pass 4").endswith(" is done")
 
 
 def test_a_frame_that_waits_for_another_jobs_says_for_which_and_what_helps_where_that_will_not_come(world: World) -> None:

@@ -1,5 +1,7 @@
 """Why a frame of a job, or one of its stages, is not done: a sentence, from the tasks, the stages and the jobs of the record."""
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from peewee import fn
@@ -35,8 +37,10 @@ def why_stage(record: "Record", job: Any, title: str) -> str:
     if not same:
         there = ", ".join(repr(each) for each in dict.fromkeys(each.title for each in stages))
         raise NotFound(f"The job {short_id(job.id)} has no stage {title!r}: it has {there}")
-    task, first, last = record.tables.Task, same[0].first_task, same[-1].last_task
-    of_stage = (task.job == job.id) & task.number.between(first, last) & (task.reason != TAKEN_OUT)
+    task = record.tables.Task
+    # (Frames that were added have theirs after the other stages.)
+    inside = reduce(or_, (task.number.between(each.first_task, each.last_task) for each in same))
+    of_stage = (task.job == job.id) & inside & (task.reason != TAKEN_OUT)
     undone = task.select().where(of_stage & (task.status != TaskStatus.COMPLETED)).order_by(task.number).limit(PAGE)
     # (What runs or has failed says more of a stage than what waits behind it.)
     urgent = {TaskStatus.FAILED: 0, TaskStatus.ACTIVE: 1, TaskStatus.QUEUED: 2}
