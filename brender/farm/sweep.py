@@ -23,3 +23,5 @@ class Sweep(msgspec.Struct, frozen=True):
     stages: tuple[str, ...] = ()
     renames: bool = False
     """All parts get the files that their job, which was edited, now has for them."""
+    of_edit: bool = False
+    """An edit asked for it: what is done would look otherwise. So it is done although the job ends meanwhile."""

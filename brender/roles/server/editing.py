@@ -102,7 +102,7 @@ class Editing:
         if revised.renames:
             self._rename(job, owned, now, user)
         elif revised.pictures and not edit.from_now_on and (job.completed_parts > 0 or job.ended_tasks > 0):
-            self.jobs.requeue(job, Selection(ALL_ENDED), now, user)
+            self.jobs.requeue(job, Selection(ALL_ENDED, of_edit=True), now, user)
         elif grows or (revised.gone and ended and self._makes_of_all(job)):
             self.jobs.adopt(job, owned)
             if ended:

@@ -52,11 +52,12 @@ _DELETED = {
 @dataclass(frozen=True)
 class Selection:
     """What of a job is to be queued again: tasks and parts of ``statuses``, only of ``frames`` (``None``: of all).
-    ``is_empty``: the record has nothing of that kind."""
+    ``is_empty``: the record has nothing of that kind. ``of_edit``: since the job was edited to look otherwise."""
 
     statuses: tuple[str, ...] = UNFINISHED
     frames: tuple[int, ...] | None = None
     is_empty: bool = False
+    of_edit: bool = False
 
 
 class Jobs:
@@ -221,7 +222,7 @@ class Jobs:
         sweep = sweep_slice(self.farm, job, tasks, is_last)
         if sweep is None:
             return
-        if sweep.what == "requeue":
+        if sweep.what == "requeue" and job.status not in ENDED_JOB:
             queued = plural(*several_of(job.spec.settings, sweep.count, job.part_count))
             self.activity.note(now, "requeue", f"queued {queued} of {job.spec.name} again", job.id, sweep.user)
         if sweep.what != "cancel":
@@ -311,7 +312,8 @@ class Jobs:
         if selection.statuses == ALL_ENDED and selection.frames is None and not job.live:
             job.unpin()
             job.forget_missing_files()
-        job.sweeps.append(Sweep("requeue", statuses=selection.statuses, frames=selection.frames, user=user))
+        wanted = Sweep("requeue", statuses=selection.statuses, frames=selection.frames, user=user, of_edit=selection.of_edit)
+        job.sweeps.append(wanted)
         job.touch()
         if job.status in ENDED_JOB:
             # Not active: what may still run of it was canceled, and does not belong to what is queued now.
@@ -413,8 +415,8 @@ class Jobs:
         job.forget_queue()
         forget(self.farm, job)
         job.stand_waiting("")
-        edited = [sweep for sweep in job.sweeps if sweep.what == "leave-out" or sweep.renames]
-        is_to_cancel = job.ended_tasks < job.planned or any(sweep.renames for sweep in edited)
+        edited = [sweep for sweep in job.sweeps if sweep.what == "leave-out" or sweep.renames or sweep.of_edit]
+        is_to_cancel = job.ended_tasks < job.planned or any(sweep.what == "requeue" for sweep in edited)
         job.sweeps = edited + ([Sweep("cancel")] if is_to_cancel else [])
         job.touch()
         self.farm.changed_jobs.add(job.id)
