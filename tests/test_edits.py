@@ -196,22 +196,26 @@ def test_a_clone_has_what_the_first_has_but_for_what_is_said_otherwise_and_what_
 
 
 @pytest.mark.parametrize(
-    ("change", "refine", "passes"),
+    ("said", "change", "refine", "passes"),
     [
-        ({}, "doubling", 4),
-        ({"passes": 6}, "samples", 6),
-        ({"noise": 0.1}, "samples", 8),
-        ({"refine": "draft"}, "draft", 8),
-        ({"refine": "auto"}, "doubling", 4),
-        ({"refine": "samples", "passes": 6}, "samples", 6),
-        ({"engine": "eevee"}, "draft", 8),
+        ({}, {}, "doubling", 4),
+        ({}, {"passes": 6}, "samples", 6),
+        ({}, {"noise": 0.1}, "samples", 8),
+        ({}, {"refine": "draft"}, "draft", 8),
+        ({}, {"refine": "auto"}, "doubling", 4),
+        ({}, {"refine": "samples", "passes": 6}, "samples", 6),
+        ({}, {"engine": "eevee"}, "draft", 8),
+        ({"noise": 0.1}, {"noise": 0.0}, "doubling", 4),
+        ({"passes": 16}, {"noise": 0.1}, "samples", 16),
+        ({"refine": "draft"}, {"until": "2099-01-01T08:00+00:00"}, "draft", 8),
     ],
 )
-def test_a_clone_of_a_progressive_job_shares_out_its_samples_as_a_new_job_would(
-    world: World, change: dict[str, Any], refine: str, passes: int
+def test_a_clone_of_a_progressive_job_shares_out_its_samples_as_a_new_job_would_but_for_what_was_said_of_that(
+    world: World, said: dict[str, Any], change: dict[str, Any], refine: str, passes: int
 ) -> None:
     spec = animation("1-3")
-    first = msgspec.structs.replace(spec, job_type="blender-progressive", facts=facts(unshared="", samples=64))
+    of_scene = facts(unshared="", samples=64)
+    first = msgspec.structs.replace(spec, job_type="blender-progressive", settings=spec.settings | said, facts=of_scene)
     record = world.ask("job", id=world.submit(first)["id"])
     again = job_type(first.job_type).prepare(clone(record, new_id(), "ada", Edit(settings=change)))
     assert (again.settings["refine"], again.settings["passes"]) == (refine, passes)
@@ -277,6 +281,28 @@ def test_files_get_their_other_names_although_the_job_is_canceled_at_once_and_qu
     world.run(3.0)
     assert sorted(set(world.finish_everything())) == [1, 2, 3, 4, 5, 6]
     assert {part["output"] for part in world.ask("parts", job=job)} == {f"other.{frame:04}.png" for frame in range(1, 7)}
+
+
+def test_what_an_edit_makes_look_otherwise_is_rendered_again_although_the_job_is_canceled_at_once_and_queued_again(
+    world: World,
+) -> None:
+    world.sweep_size = 1
+    world.start_server()
+    job = world.submit(animation("1-6", chunk=1))["id"]
+    world.run(3.0)
+    for name in ("one", "two", "one", "two"):
+        world.finish(name)
+    edit(world, job, settings={"samples": 7})
+    world.act("cancel", job)
+    stop(world)
+    world.run(3.0)
+    record = world.ask("job", id=job)
+    assert (record["status"], record["completed_parts"]) == ("canceled", 0), "all was to be rendered again"
+    assert "requeue" not in [row["action"] for row in world.ask("activity")], "nothing of it is queued"
+    world.act("requeue", job)
+    world.run(3.0)
+    assert sorted(set(world.finish_everything())) == [1, 2, 3, 4, 5, 6] and world.status(job) == "completed"
+    assert world.server.dispatch.audit() == []
 
 
 def test_files_get_no_other_names_where_other_things_are_made_of_them(world: World) -> None:

@@ -216,6 +216,16 @@ class BlenderProgressive(BlenderAnimation):
         return _UNMEASURED if noise is None else -noise
 
 
+def are_chosen(settings: Mapping[str, Any]) -> bool:
+    """Return whether the passes of a prepared job with these *settings* are those that it has where nobody says which.
+
+    >>> are_chosen({"refine": "samples", "passes": 8, "noise": 0.1, "until": ""}), are_chosen({"refine": "samples", "passes": 6})
+    (True, False)
+    """
+    usual = (SAMPLES, PASSES) if settings.get("noise") or settings.get("until") else (DOUBLING, DOUBLING_PASSES)
+    return (settings.get("refine"), settings.get("passes")) == usual
+
+
 def _pass_of(settings: Mapping[str, Any], index: int) -> tuple[int, int]:
     """Return which pass the task *index* is, from 0, and the place of its frame in the job's numbering."""
     passes, before = passes_of(settings), 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from brender.jobs.blender_progressive import are_chosen
 from brender.model.addon import AddOn
 from brender.model.edit import Edit
 from brender.model.errors import BadInput
@@ -85,9 +86,10 @@ def _option(name: str) -> str:
 
 
 def _shares(before: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of the settings of a progressive job, which were chosen by others of them, is chosen again."""
+    """Return what of the settings of a progressive job, which were chosen by others of them, is chosen again; what somebody chose
+    stays."""
     if "refine" not in change:
-        return {"refine": None, "passes": change.get("passes")} if _SHARES & change.keys() else {}
+        return {"refine": None, "passes": change.get("passes")} if _SHARES & change.keys() and are_chosen(before) else {}
     # As many passes as before are other shares of the samples, where the ones double them and the others do not.
     is_alike = change["refine"] == before["refine"] or {before["refine"], change["refine"]} <= {SAMPLES, DRAFT}
     return {} if is_alike or "passes" in change else {"passes": None}
