@@ -307,8 +307,8 @@ def test_a_scene_whose_samples_cannot_be_shared_is_drafted_and_then_rendered_as_
     file, out = scene(bpy, tmp_path, _ADAPTIVE), tmp_path / "out"
     with studio(tmp_path / "worker", bpy) as farm:
         spec = farm.job(file, out, job_type="blender-progressive", format="OPEN_EXR", pattern="f_##")
-        told = said_of_draft(8, "with adaptive sampling, shares of the samples do not add up to the same")
-        assert (spec.settings["refine"], spec.warnings) == ("draft", (told,))
+        assert (spec.settings["refine"], len(spec.warnings)) == ("draft", 1)
+        assert spec.warnings[0].startswith(said_of_draft(8, "with adaptive sampling"))
         drafts = [farm.run(spec, 0), farm.run(spec, 1)]
         assert note(out / "f_01.exr") == "brender: a draft with 1/8 of its samples"
         frames_after = [farm.run(spec, 2), farm.run(spec, 3)]
@@ -384,4 +384,4 @@ def test_eevee_is_drafted_and_few_samples_make_few_passes(tmp_path: Path, bpy: B
         spec = farm.job(file, tmp_path / "out", job_type="blender-progressive", engine="eevee", samples=4)
     assert passes_of(spec.settings) == 2
     assert spec.settings["passes"] == 4
-    assert said_of_draft(4, "shares of EEVEE's samples do not add up to the same") in spec.warnings
+    assert any(warning.startswith(said_of_draft(4, "shares of EEVEE's samples")) for warning in spec.warnings)

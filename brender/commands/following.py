@@ -139,7 +139,8 @@ class Follower:
         total = record["part_count"] if each_part else units_of(record["settings"], 0, record["part_count"]).total
         lines = []
         if kept:
-            lines.append(f"{len(kept)} of {total} {'stay as they are' if passes else 'were there already, and are kept'}")
+            why = "passes need no rendering: the frames stay as they are" if passes else "were there already, and are kept"
+            lines.append(f"{len(kept)} of {total} {why}")
         for number, part in enumerate(made, start=len(self._done) - len(made) + 1):
             file = f"{self.folder}{part['output']}" if part["output"] else ""
             lines.append(

@@ -78,7 +78,11 @@ def render_options(function: F) -> F:
             help="Render all frames with few samples first, then refine them in further passes. --passes, --noise and --until "
             "imply it.",
         ),
-        click.option("--passes", type=int, help="Equal passes of a progressive render. [default: 4 that double the samples]"),
+        click.option(
+            "--passes",
+            type=int,
+            help="Equal passes of a progressive render. [default: 4 that double the samples; 8 with --noise or --until]",
+        ),
         click.option(
             "--noise",
             type=float,

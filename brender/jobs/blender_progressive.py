@@ -1,10 +1,11 @@
 """The job type ``blender-progressive``: frames of one scene of a .blend, all of them soon with few samples, and then better.
 
-Every frame is rendered first with a share of its samples, so that the whole shot can be watched early; each pass over the frames
-adds another share, until each picture is the one that a plain render would have made. A pass doubles the samples of its frame,
-unless frames may be good enough before the last: then small shares end closer to that. A scene whose shares do not add up to a
-plain render is drafted with one share, and then rendered as it is. Task ``p * frames + f`` is pass ``p`` of frame ``f``. Frames
-that are added to the job are numbered so in turn, after these.
+Every frame is rendered first with a share of its samples, so that the whole shot can be watched early. Each pass over the frames
+adds another share, until each picture is the one that a plain render would have made. A pass doubles the samples of its frame.
+Where a frame may be done before its last pass, passes are equal, so that it ends sooner after it is good enough. A scene whose
+shares do not add up to a plain render is drafted with one share, and then rendered as it is.
+
+Task ``p * frames + f`` is pass ``p`` of frame ``f``. Frames that are added to the job follow these, numbered in the same way.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ from brender.model.job import JobSpec, PartPlan, SceneFacts, TaskPlan
 from brender.model.passes import DOUBLING, DRAFT, SAMPLES, first_share, most_passes, passes_of
 from brender.model.simulations import not_baked, not_in_order, other_cautions
 
-#: In how many passes a frame gets its samples, where nobody says so: the first takes an eighth of them either way.
+#: The passes of a frame by default, equal or doubling: the first takes an eighth of the samples either way.
 PASSES, DOUBLING_PASSES = 8, 4
 _PASSES_MOST = 64
 #: More would make the first pass a sample or two of the thousands that Cycles takes at most in practice.
@@ -46,13 +47,13 @@ class BlenderProgressive(BlenderAnimation):
         Setting(
             "passes",
             int,
-            "in how many passes each frame gets its samples, each time the same share of them, unless they double",
+            "in how many passes each frame gets its samples; they are equal, unless they double",
             lowest=2,
             highest=_PASSES_MOST,
             label="Passes",
             unit="passes",
             group=ORDER,
-            without=f"{DOUBLING_PASSES} that double the samples, or {PASSES} equal ones where a noise or time ends them",
+            without=f"{DOUBLING_PASSES} that double the samples, or {PASSES} equal ones with a noise or a time",
         ),
         Setting(
             "refine",
@@ -139,7 +140,7 @@ class BlenderProgressive(BlenderAnimation):
         reason = ""
         if settings["refine"] != DRAFT:
             if engine == "eevee":
-                reason = "shares of EEVEE's samples do not add up to the same"
+                reason = "shares of EEVEE's samples do not add up to the same picture"
             else:
                 reason = (scene.unshared or "") if engine_word(scene.engine) == "cycles" else ""
             if reason and settings["refine"] == DOUBLING and settings["passes"]:

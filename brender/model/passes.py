@@ -1,8 +1,8 @@
 """How the samples of a frame are shared out to the passes of a job that goes over its frames again and again. Pure.
 
 A frame is refined by equal shares of its samples, or by shares that double what it has; or it is drafted, and then rendered as a
-whole. Where each pass doubles the samples, each takes away as much of the noise as the one before (it falls with their square
-root), and there are fewer passes.
+whole. Passes that double the samples are fewer, and each lowers the noise by the same factor, since it falls with their square
+root.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _DRAFTED_PASSES = 2
 
 
 def passes_of(settings: Mapping[str, Any]) -> int:
-    """Return in how many passes a prepared job with these *settings* goes over its frames, each a part of the frame; 0 where it
+    """Return in how many passes a prepared job with these *settings* goes over its frames, each a part of the frame; 0 if it
     renders each once.
 
     >>> passes_of({"refine": "samples", "passes": 8}), passes_of({"refine": "doubling", "passes": 4})
@@ -28,7 +28,7 @@ def passes_of(settings: Mapping[str, Any]) -> int:
 
 
 def first_share(settings: Mapping[str, Any]) -> int:
-    """Return into how many shares the samples are divided of which a frame's first pass takes one.
+    """Return which part of the samples a frame's first pass takes: 8 is an eighth.
 
     >>> first_share({"refine": "samples", "passes": 8}), first_share({"refine": "doubling", "passes": 4})
     (8, 8)

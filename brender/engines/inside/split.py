@@ -35,14 +35,14 @@ def way(scene, wanted, pieces):
     if not inexact:
         return "samples", ""
     if wanted == "samples":
-        return "samples", "This still is split by samples, which do not add up to the same in its passes " + inexact
-    return "tiles", "This still is split by tiles: shares of the samples do not add up to the same in its passes " + inexact
+        return "samples", "This still is split by samples, which do not add up to the same picture in its passes " + inexact
+    return "tiles", "This still is split by tiles: shares of the samples do not add up to the same picture in its passes " + inexact
 
 
 def why_unlike(scene):
     """Why shares of the samples of *scene*, which Cycles renders, do not add up to the same picture, or "" if they do."""
     if scene.cycles.use_adaptive_sampling:
-        return "with adaptive sampling, shares of the samples do not add up to the same"
+        return "with adaptive sampling, shares of the samples do not add up to the same picture"
     if not hasattr(scene.cycles, "sample_subset_length"):
         pattern = scene.cycles.sampling_pattern
         if scene.cycles.samples > PATTERN_SAMPLES or pattern not in PATTERNS:
@@ -58,9 +58,10 @@ def why_not_refined(scene):
     if whole := why_whole(scene):
         return whole
     if unlike := why_unlike(scene):
-        return unlike
+        advice = ". Turn off the scene's noise threshold to have frames refined" if scene.cycles.use_adaptive_sampling else ""
+        return unlike + advice
     inexact = ", ".join(inexact_passes(scene))
-    return "shares of the samples do not add up to the same in its passes " + inexact if inexact else ""
+    return "shares of the samples do not add up to the same picture in its passes " + inexact if inexact else ""
 
 
 @contextlib.contextmanager
