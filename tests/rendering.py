@@ -18,7 +18,7 @@ from brender.engines.confine import Confinement
 from brender.engines.events import AttemptEvent, Cautioned, Ended, PartFinished, Progressed
 from brender.engines.life import begin
 from brender.engines.publish import Lease
-from brender.engines.warm import Warmth
+from brender.engines.warm import OPENS_AGAIN, Warmth
 from brender.jobs.declare import job_type
 from brender.model.addon import AddOn
 from brender.model.devices import Device
@@ -80,6 +80,11 @@ class Outcome:
     @property
     def was_warm(self) -> bool:
         return "is warm: it has the scene open" in self.log
+
+    @property
+    def why_opened(self) -> str:
+        """Why it did not find its scene open, as its log says; "" if the log says nothing of that."""
+        return next((line.partition(OPENS_AGAIN)[2] for line in self.log.splitlines() if OPENS_AGAIN in line), "")
 
 
 class _AlwaysHeld(Lease):

@@ -41,6 +41,7 @@ def test_warm_frames_are_equal_to_cold_ones_to_the_last_bit(tmp_path: Path, kind
             outcomes = [farm.run(spec, task) for task in range(3)]
             assert [outcome.ended.reason for outcome in outcomes] == ["", "", ""]
             assert [outcome.was_warm for outcome in outcomes] == [False, process == "warm", process == "warm"]
+            assert ["--process cold" in outcome.why_opened for outcome in outcomes] == [process == "cold"] * 3
     for frame in (1, 2, 3):
         warm, cold = (pixels(tmp_path / process / f"{name}_{frame:04d}.exr") for process in ("warm", "cold"))
         assert numpy.array_equal(warm, cold), f"frame {frame} differs"
@@ -90,7 +91,7 @@ def test_another_job_of_the_same_scene_finds_it_open_and_one_with_other_settings
         assert len(blender_processes()) == 1
 
 
-def test_a_file_that_was_changed_is_opened_anew(blender: Blender, tmp_path: Path) -> None:
+def test_a_file_that_was_changed_is_opened_again_and_the_log_names_it(blender: Blender, tmp_path: Path) -> None:
     file = tmp_path / "scene.blend"
     file.write_bytes((SCENES / "05_metallic_sphere_light.blend").read_bytes())
     with studio(tmp_path / "worker", blender) as farm:
@@ -99,7 +100,8 @@ def test_a_file_that_was_changed_is_opened_anew(blender: Blender, tmp_path: Path
         assert farm.run(spec, 1).was_warm
         content = file.read_bytes()
         replace_unseen(file, content[:-1] + b"\0")
-        assert not farm.run(spec, 2).was_warm
+        again = farm.run(spec, 2)
+        assert not again.was_warm and str(file) in again.why_opened
 
 
 def test_a_file_laid_out_by_the_worker_stays_the_same_however_often_its_blob_is_used(tmp_path: Path) -> None:
@@ -125,14 +127,18 @@ def test_a_library_that_was_changed_while_the_scene_was_opened_is_read_again(tmp
 
 
 @pytest.mark.parametrize(
-    "warmth", [Warmth(seconds=0), Warmth(frames=1), Warmth(least_free=1.1)], ids=["no time", "one frame", "no memory"]
+    ("warmth", "why"),
+    [(Warmth(seconds=0), "--keep-warm 0"), (Warmth(frames=1), "--warm-frames"), (Warmth(least_free=1.1), "memory")],
+    ids=["no time", "one frame", "no memory"],
 )
-def test_blender_is_not_kept_where_the_worker_does_not_want_it(tmp_path: Path, warmth: Warmth, bpy: Blender) -> None:
+def test_blender_is_not_kept_where_the_worker_does_not_want_it(tmp_path: Path, warmth: Warmth, why: str, bpy: Blender) -> None:
     with studio(tmp_path / "worker", bpy, warmth) as farm:
         spec = farm.job(CUBE, tmp_path / "out", frames="1-2", **SMALL)
-        assert farm.run(spec, 0).ended.reason == ""
+        first = farm.run(spec, 0)
+        assert (first.ended.reason, first.why_opened) == ("", "")
         until(lambda: not blender_processes())
-        assert not farm.run(spec, 1).was_warm
+        second = farm.run(spec, 1)
+        assert not second.was_warm and why in second.why_opened
 
 
 def test_a_blender_that_rests_for_too_long_is_closed(tmp_path: Path, bpy: Blender) -> None:

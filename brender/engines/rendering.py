@@ -128,9 +128,9 @@ class Rendering:
         if self._open is None:
             attempt = self.attempt
             check_there(self.file, attempt)
-            self._open = self.keeper.take(
-                attempt, self.blender, self._environment(), self._request(), fresh=self.settings["process"] != "warm"
-            )
+            process = self.settings["process"]
+            fresh = "" if process == "warm" else f"the job asks for a new Blender (--process {process})"
+            self._open = self.keeper.take(attempt, self.blender, self._environment(), self._request(), fresh)
             if device := self._open.opened["device"]:
                 gpus = ", ".join(f"{gpu.name} ({gpu.kind})" for gpu in attempt.place.devices)
                 attempt.log.say(f"rendering on {gpus if device == 'GPU' else 'the CPU'}")

@@ -21,6 +21,11 @@ Signature = tuple[int, ...] | None
 _MTIME, _CTIME = 2, 3
 #: Nanoseconds that the times of files lag behind the clock at most: the system takes them from its last tick.
 _CLOCK_STEP = 20_000_000
+#: What a log says before the reason why the scene was not open.
+OPENS_AGAIN = " opens the scene again: "
+#: Why a Blender is not open any more that no attempt gave back.
+_NOT_RETURNED = "the attempt before failed or was canceled, or needed a Blender of its own"
+_KEPT_APART = "the one that was open rendered another job, and this worker keeps jobs apart"
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,21 @@ class WarmScene:
     laid_out: Path
     """Below it the files are those that the worker laid out itself."""
 
-    def serves(self, blender: Blender, request: Mapping[str, Any], job: str) -> bool:
-        """Return whether it is what *request* would open, to the last texture."""
-        same = self.blender == blender and self.request == request and (self.job == job or not self.opened["vague"])
-        return same and self.session.alive and self.files == signatures(self.files, self.laid_out)
+    def why_not_for(self, blender: Blender, request: Mapping[str, Any], job: str) -> str:
+        """Return why it is not what *request* would open, to the last texture, as a clause; "" if it is."""
+        if self.blender != blender:
+            return f"the one that was open is {self.blender.label}"
+        if self.request["file"] != request["file"]:
+            return f"another scene was open, {self.request['file']}"
+        if self.request != request:
+            return "the scene was open with other settings"
+        if self.job != job and self.opened["vague"]:
+            return "the scene uses files that Blender does not name, and is opened again for each job"
+        if not self.session.alive:
+            return "the one that was open has ended"
+        now = signatures(self.files, self.laid_out)
+        changed = next((path for path, signature in self.files.items() if now[path] != signature), None)
+        return "" if changed is None else f"{changed} was changed since the scene was opened"
 
 
 class Keeper:
@@ -62,21 +78,25 @@ class Keeper:
         self._lock = threading.Lock()
         self._kept: WarmScene | None = None
         self._since = 0.0
+        self._why_closed = ""
+        """Why none is kept that was, as a clause; "" before the first."""
 
     def take(
-        self, attempt: Attempt, blender: Blender, env: Mapping[str, str], request: dict[str, Any], fresh: bool = False
+        self, attempt: Attempt, blender: Blender, env: Mapping[str, str], request: dict[str, Any], fresh: str = ""
     ) -> WarmScene:
-        """Return a session of *blender* that has opened what *request* names; a new one where it must be *fresh*. Raises
-        `AttemptFailed` or `AttemptStopped`."""
-        kept = self._taken()
+        """Return a session of *blender* that has opened what *request* names: a new one if the kept one does not serve, or if
+        *fresh* says why it must be new. The attempt's log says which, and why. Raises `AttemptFailed` or `AttemptStopped`."""
+        kept, why = self._taken(), fresh or self._why_closed
         if kept is not None:
-            if attempt.place.confinement.sandbox and kept.job != attempt.grant.job:
-                fresh = True  # one job's scripts, or what took its Blender over, render nothing of another's
-            if not fresh and kept.serves(blender, request, attempt.grant.job) and self._is_awake(kept, attempt):
+            why = fresh or self._why_not(kept, attempt, blender, request)
+            if not why:
                 attempt.log.say(f"{blender.label} is warm: it has the scene open, after {plural(kept.session.frames, 'frame')}")
                 kept.job = attempt.grant.job
                 return kept
             kept.session.close(wait=True)
+        if why:
+            attempt.log.say(f"{blender.label}{OPENS_AGAIN}{why}")
+        self._why_closed = _NOT_RETURNED
         laid_out = attempt.place.folder / "jobs"
         before = signatures([request["file"], *map(str, configuration_files(request["ocio"]))], laid_out)
         session = Session(attempt, blender, env, attempt.place.folder / "blender", request["threads"])
@@ -100,11 +120,17 @@ class Keeper:
     def give_back(self, scene: WarmScene) -> None:
         """The attempt is done with *scene*: it is kept, or closed. Raises `AttemptFailed` or `AttemptStopped`."""
         scene.session.rest()
-        worn = self.warmth.frames and scene.session.frames >= self.warmth.frames
-        if worn or self.warmth.seconds <= 0 or self._available() < self.warmth.least_free:
-            scene.session.close()
+        frames = scene.session.frames
+        if self.warmth.frames and frames >= self.warmth.frames:
+            self._why_closed = f"the one that was open had rendered {plural(frames, 'frame')} (--warm-frames)"
+        elif self.warmth.seconds <= 0:
+            self._why_closed = "this worker keeps none open (--keep-warm 0)"
+        elif self._available() < self.warmth.least_free:
+            self._why_closed = _short_of_memory(self.warmth)
         else:
             self._keep(scene)
+            return
+        scene.session.close()
 
     @property
     def pid(self) -> int | None:
@@ -119,9 +145,15 @@ class Keeper:
             if kept is None:
                 return
             rested = time.monotonic() - self._since
-            if kept.session.alive and rested < self.warmth.seconds and self._available() >= self.warmth.least_free:
+            if not kept.session.alive:
+                why = "the one that was open has ended"
+            elif rested >= self.warmth.seconds:
+                why = f"the one that was open had nothing to render for {self.warmth.seconds:g} s (--keep-warm)"
+            elif self._available() < self.warmth.least_free:
+                why = _short_of_memory(self.warmth)
+            else:
                 return
-            self._kept = None
+            self._kept, self._why_closed = None, why
         kept.session.close()
 
     def close(self) -> None:
@@ -129,6 +161,12 @@ class Keeper:
         kept = self._taken()
         if kept is not None:
             kept.session.close(wait=True)
+
+    def _why_not(self, kept: WarmScene, attempt: Attempt, blender: Blender, request: Mapping[str, Any]) -> str:
+        if attempt.place.confinement.sandbox and kept.job != attempt.grant.job:
+            return _KEPT_APART  # one job's scripts, or what took its Blender over, render nothing of another's
+        why = kept.why_not_for(blender, request, attempt.grant.job)
+        return why or ("" if self._is_awake(kept, attempt) else "the one that was open has ended")
 
     @staticmethod
     def _is_awake(kept: WarmScene, attempt: Attempt) -> bool:
@@ -149,7 +187,13 @@ class Keeper:
     def _taken(self) -> WarmScene | None:
         with self._lock:
             kept, self._kept = self._kept, None
+            if kept is not None:
+                self._why_closed = _NOT_RETURNED
             return kept
+
+
+def _short_of_memory(warmth: Warmth) -> str:
+    return f"less than {warmth.least_free:.0%} of the machine's memory was available"
 
 
 def signatures(paths: Iterable[str], laid_out: Path) -> dict[str, Signature]:

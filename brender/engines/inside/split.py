@@ -36,7 +36,7 @@ def way(scene, wanted, pieces):
         return "samples", ""
     if wanted == "samples":
         return "samples", "This still is split by samples, which do not add up to the same picture in its passes " + inexact
-    return "tiles", "This still is split by tiles: shares of the samples do not add up to the same picture in its passes " + inexact
+    return "tiles", "This still is split by tiles: samples do not add up to the same picture in its passes " + inexact
 
 
 def why_unlike(scene):
