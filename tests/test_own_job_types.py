@@ -219,6 +219,22 @@ def test_the_page_and_the_api_have_the_farm_s_own_types_and_name_those_that_cann
     assert refused.status_code == 400 and "own.py, line 7: ZeroDivisionError" in refused.json["error"]
 
 
+def test_a_type_that_cannot_be_loaded_is_answered_alike_by_the_api_and_the_command_line(
+    folder: DataFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_users(folder)
+    folder.job_types.mkdir(parents=True)
+    (folder.job_types / "raises.py").write_text("1 / 0\n")
+    (folder.job_types / "gone.py").symlink_to(folder.root / "nothing")
+    browser = Browser(application(folder))
+    for name, why in (("raises", "line 1: ZeroDivisionError"), ("gone", "No such file")):
+        said = command(capsys, "submit", "--data", folder.root, "--type", name).err
+        for way in ("jobs", "estimate"):
+            refused = browser.post(f"/api/v1/{way}", {"job_type": name})
+            assert refused.status_code == 400 and why in refused.json["error"]
+            assert said == f"Error: {refused.json['error']}\n"
+
+
 @pytest.mark.thorough
 def test_the_doctor_and_the_activity_log_name_a_file_that_cannot_be_used(
     folder: DataFolder, capsys: pytest.CaptureFixture[str]

@@ -14,16 +14,12 @@ def named_type(data: Path, name: str) -> Any:
     known: dict[str, JobType] = submitted_types()
     if name in known:
         return known[name]
-    from brender.engines.type_files import type_files  # (few commands need it)
+    from brender.engines.type_files import own_type, type_files  # (few commands need it)
 
     folder = DataFolder(data).job_types
-    files, problems = type_files(folder)
-    if name in files:
-        return files[name]
-    broken = next((reason for file, reason in problems.items() if file.stem == name), None)
-    if broken is not None:
-        raise BadInput(f"The job type in {folder / name}.py cannot be used: {broken}")
-    there = ", ".join(sorted([*known, *files]))
+    if (own := own_type(folder, name)) is not None:
+        return own
+    there = ", ".join(sorted([*known, *type_files(folder)[0]]))
     elsewhere = not DataFolder(data).local_key.exists()
     more = (
         "the farm's own are submitted on its page, or on the server's machine"

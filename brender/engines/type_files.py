@@ -90,12 +90,32 @@ def type_files(folder: Path) -> tuple[dict[str, TypeFile], dict[Path, str]]:
     return found, problems
 
 
+def own_type(folder: Path, name: str) -> TypeFile | None:
+    """Return the job type *name* of the Python files in *folder*, or ``None`` if none declares it. Raises `BadInput` with the
+    reason where the file of that name, or an installed job type of that name, cannot be used."""
+    found, broken = type_files(folder)
+    if name in found:
+        return found[name]
+    said = [_said_of_file(file, reason) for file, reason in broken.items() if file.stem == name]
+    said += [_said_of_installed(name, reason) for each, reason in problems_of_installed().items() if each == name]
+    if said:
+        raise BadInput(said[0])
+    return None
+
+
 def all_problems(folder: Path) -> list[str]:
     """Return a sentence for each job type that others wrote and that cannot be used: of files in *folder*, and installed ones."""
     _, broken = type_files(folder)
-    said = [f"The job type in {file} cannot be used: {reason}" for file, reason in broken.items()]
-    installed = problems_of_installed().items()
-    return said + [f"The installed job type {name!r} cannot be used: {reason}" for name, reason in installed]
+    said = [_said_of_file(file, reason) for file, reason in broken.items()]
+    return said + [_said_of_installed(name, reason) for name, reason in problems_of_installed().items()]
+
+
+def _said_of_file(file: Path, reason: str) -> str:
+    return f"The job type in {file} cannot be used: {reason}"
+
+
+def _said_of_installed(name: str, reason: str) -> str:
+    return f"The installed job type {name!r} cannot be used: {reason}"
 
 
 def _declared(file: Path) -> "TypeFile | str":

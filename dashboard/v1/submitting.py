@@ -23,7 +23,7 @@ from brender.engines.destination import NoDestination, destination, output_folde
 from brender.engines.ocio import check_configuration, configuration_to_send
 from brender.jobs.blender_animation import own_path
 from brender.jobs.clones import clone, free_folder
-from brender.jobs.declare import job_type, requirements_of
+from brender.jobs.declare import job_type, job_types, requirements_of
 from brender.jobs.steps import STEPS
 from brender.model.addon import AddOn
 from brender.model.beginning import After, parse_start
@@ -47,7 +47,7 @@ from dashboard.answers import submitting as answers
 from dashboard.answers.farm import declared
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
-from dashboard.own_types import own_types
+from dashboard.own_types import type_named
 from dashboard.sources import (
     Name,
     Where,
@@ -249,8 +249,7 @@ def _compiled(body: _Body) -> tuple[_Body, tuple[str, ...]]:
         made = compiled(body.template, body.settings)  # ("" is a value of a parameter like another)
         steps = {"job_type": STEPS, "settings": made.settings, "name": body.name or made.name}
         return msgspec.structs.replace(body, tags=[*body.tags, *made.tags], **steps), made.warnings
-    own = own_types().get(body.job_type)
-    if own is None:
+    if body.job_type in job_types() or (own := type_named(body.job_type)) is None:
         return body, ()
     given = {name: value for name, value in body.settings.items() if value is not None and value != ""}
     kind, settings = own.compile(given)
