@@ -1,21 +1,22 @@
 """When open jobs will be done: the queue, simulated as the scheduler will serve it. Pure.
 
-Workers take tasks by priority, then from the job at which the fewest are at work, then from the oldest; several tasks of a job at
-once where there are many, ever fewer towards its end, so that a farm's night is a few thousand steps. A task that needs cores,
-memory or GPU memory of its machine waits until these are free there, and one that has a limit (its job's, user's, project's, or
-of its licences) until that leaves room, as on the farm.
+Workers take tasks in the order that `brender.scheduling.forecast_queue` has, those of a pool its own first; several tasks of a
+job at once where there are many, ever fewer towards its end, so that a farm's night is a few thousand steps. A task that needs
+cores, memory or GPU memory of its machine waits until these are free there, and one that has a limit (its job's, user's,
+project's, or of its licences) until that leaves room, as on the farm.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from math import ceil, sqrt
 
 from brender.model.prospect import Expected
 from brender.scheduling.forecast_guesses import LONGEST, SHORTEST, between, guessed
 from brender.scheduling.forecast_lanes import Lane, last_ends, taken_together
+from brender.scheduling.forecast_queue import Job, Queue
 from brender.scheduling.forecast_room import NOTHING, Claim, Limits, Machine, could_take
+from brender.scheduling.forecast_shares import Lines, Usage
 from brender.scheduling.forecast_work import Work
 from brender.scheduling.gates import Gate
 
@@ -34,93 +35,11 @@ _BOUND = 1.28
 _UNKNOWN = 0.05
 
 
-_Need = tuple[tuple[Gate, ...], Claim]
-"""The limits that count a job's tasks, and what each takes of its machine: a worker may take all tasks of one need, or none."""
-
-
-@dataclass
-class _Job:
-    work: Work
-    left: int
-    need: _Need
-    waits: set[str] = field(default_factory=set)
-    frames_of: set[str] = field(default_factory=set)
-    no_sooner: float = 0.0
-    """It is not done before."""
-    kinds: set[int] = field(default_factory=set)
-    at_work: int = 0
-    """Workers that render it now."""
-    lanes: int = 0
-    """Workers that may."""
-    done: float | None = None
-    is_open: bool = False
-
-    @property
-    def wants_more(self) -> bool:
-        """Whether one more worker may be at it, as far as that is for the job to say."""
-        return self.is_open and self.left > 0 and not 0 < self.work.most <= self.at_work
-
-
-@dataclass
-class _Queue:
-    """The open jobs that one kind of worker can take, by priority and need, each as (workers at it, order, job)."""
-
-    heaps: dict[int, dict[_Need, list[tuple[int, int, str]]]] = field(default_factory=dict)
-    priorities: list[int] = field(default_factory=list)
-    valid: dict[str, int] = field(default_factory=dict)
-    """By job, the workers at it that its entry has: others of it are old."""
-    looked: int = 0
-    """How many heaps the last search looked at."""
-
-    def put(self, job: _Job) -> None:
-        priority, name = job.work.priority, job.work.job
-        if priority not in self.heaps:
-            self.heaps[priority] = {}
-            self.priorities = sorted(self.heaps, reverse=True)
-        if self.valid.get(name) != job.at_work:
-            self.valid[name] = job.at_work
-            heaps = self.heaps[priority]
-            heappush(heaps.setdefault(job.need, []), (job.at_work, job.work.order, name))
-
-    def first(self, jobs: dict[str, _Job], full_gates: Set[Gate], machine: Machine | None) -> _Job | None:
-        """Take out the job that is next of those that are not counted by *full_gates*, and that *machine* has room for; ``None``
-        if there is no such job."""
-        fits: dict[Claim, bool] = {}
-        self.looked = 0
-        for priority in self.priorities:
-            heaps, best = self.heaps[priority], None
-            self.looked += len(heaps)
-            for need, heap in heaps.items():
-                # (What is at the top may be old, and what is below it comes later still.)
-                if not heap or (best and best[0] < heap[0]) or not full_gates.isdisjoint(need[0]):
-                    continue
-                if machine is not None and (claim := need[1]) not in fits:
-                    fits[claim] = machine.has_room(claim)
-                if machine is not None and not fits[need[1]]:
-                    continue
-                if self._has_first(heap, jobs) and not (best and best[0] < heap[0]):
-                    best = heap
-            if best:
-                name = heappop(best)[2]
-                del self.valid[name]
-                return jobs[name]
-        return None
-
-    def _has_first(self, heap: list[tuple[int, int, str]], jobs: dict[str, _Job]) -> bool:
-        """Take what is old off the top of *heap*, and jobs that wait for no worker. Return whether a job is left there."""
-        while heap:
-            at_work, _, name = heap[0]
-            if self.valid.get(name) == at_work:
-                job = jobs[name]
-                if job.at_work == at_work and job.wants_more:
-                    return True
-                del self.valid[name]
-            heappop(heap)
-        return False
-
-
-def forecast(lanes: Sequence[Lane], works: Sequence[Work], limits: Mapping[Gate, int] | None = None) -> dict[str, Expected]:
-    """Return when each of *works* will be done that *lanes* can do, by its job. *limits*: how many tasks a gate may have out.
+def forecast(
+    lanes: Sequence[Lane], works: Sequence[Work], limits: Mapping[Gate, int] | None = None, usage: Usage | None = None
+) -> dict[str, Expected]:
+    """Return when each of *works* will be done that *lanes* can do, by its job. *limits*: how many tasks a gate may have out;
+    *usage*: what users and projects have had of the farm.
 
     Of jobs whose tasks nobody knows the time of, nothing is returned. What shares workers with these, or waits for them, lies
     between two forecasts: one in which they take no time, and one in which they never end.
@@ -128,7 +47,7 @@ def forecast(lanes: Sequence[Lane], works: Sequence[Work], limits: Mapping[Gate,
     binding = {gate: most for gate, most in (limits or {}).items() if most < len(lanes)}
 
     def look(lanes: Sequence[Lane], works: Sequence[Work]) -> dict[str, Expected]:
-        return Simulation(taken_together(lanes), works, binding, last_ends(lanes)).run()
+        return Simulation(taken_together(lanes), works, binding, last_ends(lanes), usage or Usage()).run()
 
     unknown = {work.job for work in works if not work.known}
     if not unknown:
@@ -140,15 +59,22 @@ def forecast(lanes: Sequence[Lane], works: Sequence[Work], limits: Mapping[Gate,
 class Simulation:
     """The queue of *works*, served by *lanes* step by step.
 
-    *limits*: how many tasks a gate may have out; *ends*: by job, when the last task ends that is rendered now.
+    *limits*: how many tasks a gate may have out; *ends*: by job, when the last task ends that is rendered now; *usage*: what
+    users and projects have had.
     """
 
     def __init__(
-        self, lanes: Sequence[Lane], works: Sequence[Work], limits: Mapping[Gate, int], ends: Mapping[str, float]
+        self,
+        lanes: Sequence[Lane],
+        works: Sequence[Work],
+        limits: Mapping[Gate, int],
+        ends: Mapping[str, float],
+        usage: Usage,
     ) -> None:
         self._lanes = lanes
         self._limits = Limits(limits)
         self._ends = ends
+        self._lines = Lines(usage)
         self._machines: dict[str, Machine] = {}
         self._beside: dict[str, list[int]] = {}
         """The lanes on each machine."""
@@ -160,9 +86,12 @@ class Simulation:
         """How many workers of each lane have nothing to do."""
         self._waiting: dict[int, None] = {}
         """Lanes with such workers, which may take nothing of what there is."""
-        self._jobs = {work.job: _Job(work, work.tasks, (self._limits.of(work.gates), work.claim)) for work in works}
-        self._dependents: dict[str, list[_Job]] = {}
-        self._followers: dict[str, list[_Job]] = {}
+        self._jobs: dict[str, Job] = {}
+        for work in works:
+            need = self._limits.of(work.gates), work.claim
+            self._jobs[work.job] = Job(work, work.tasks, need, self._lines.of(work.project, work.user))
+        self._dependents: dict[str, list[Job]] = {}
+        self._followers: dict[str, list[Job]] = {}
         """The jobs that wait for one frame of another after the other."""
         for job in self._jobs.values():
             job.waits, job.frames_of = set(job.work.after), set(job.work.frames_of)
@@ -172,7 +101,9 @@ class Simulation:
                 self._followers.setdefault(before, []).append(job)
         self._open_jobs: Counter[int] = Counter()
         """How many open jobs have tasks left, by priority."""
-        self._queues = {lane.kind: _Queue() for lane in lanes}
+        self._queues = {lane.kind: Queue() for lane in lanes}
+        self._own = {lane.kind: (lane.pool, Queue()) for lane in lanes if lane.pool}
+        """Of the kinds of workers of a pool, that and its jobs."""
         self._events: list[tuple[float, int, str, int, int]] = []
         """(when, number, the job that may start then, or of which something is done, by which lane, and by how many of it)."""
         self._number = 0
@@ -194,6 +125,7 @@ class Simulation:
         for number, lane in enumerate(self._lanes):
             if lane.job in self._jobs:
                 self._take(self._jobs[lane.job], number, lane.width)
+                self._charge(self._jobs[lane.job], number, lane.width, 0.0)
             self._at(lane.left, lane.job, number, lane.width)
         when = 0.0
         while self._events and self._steps < _STEPS_MOST:
@@ -221,7 +153,7 @@ class Simulation:
                 look += [job.work.job for job in (*self._dependents.get(name, ()), *self._followers.get(name, ()))]
         return found
 
-    def _cannot_end(self, job: _Job) -> bool:
+    def _cannot_end(self, job: Job) -> bool:
         is_for_nobody = job.left > 0 and (not job.lanes or not self._limits.most(job.need[0], 1))
         return is_for_nobody or not (job.waits | job.frames_of) <= self._jobs.keys()
 
@@ -229,7 +161,7 @@ class Simulation:
         self._number += 1
         heappush(self._events, (when, self._number, name, lane, hands))
 
-    def _open(self, job: _Job, when: float) -> None:
+    def _open(self, job: Job, when: float) -> None:
         """Let *job*, which waits for nothing more, be served."""
         job.is_open = True
         self._open_jobs[job.work.priority] += job.left > 0
@@ -237,13 +169,15 @@ class Simulation:
         self._wake([number for number in self._waiting if self._lanes[number].kind in job.kinds], when)
         self._look_whether_done(job, when)
 
-    def _offer(self, job: _Job) -> None:
+    def _offer(self, job: Job) -> None:
         if job.wants_more:
             self._steps += len(job.kinds) // _OFFERS_A_STEP
             for kind in job.kinds:
                 self._queues[kind].put(job)
+                if job.work.pool and (own := self._own.get(kind)) and own[0] == job.work.pool:
+                    own[1].put(job)
 
-    def _take(self, job: _Job, number: int, hands: int) -> None:
+    def _take(self, job: Job, number: int, hands: int) -> None:
         """Let so many workers more of a lane be at *job* (negative: fewer)."""
         lane = self._lanes[number]
         job.at_work += hands
@@ -251,7 +185,11 @@ class Simulation:
         if lane.machine:
             self._machines[lane.machine].take(job.work.claim, hands / lane.width)
 
-    def _ended(self, job: _Job | None, number: int, hands: int, when: float) -> None:
+    def _charge(self, job: Job, number: int, tasks: int, when: float) -> None:
+        """Count what a lane will need for so many *tasks* of *job* among what its user and project have had."""
+        self._lines.charge(job.line, tasks * job.work.seconds / self._lanes[number].speed, when)
+
+    def _ended(self, job: Job | None, number: int, hands: int, when: float) -> None:
         """Let so many workers of a lane, which have done what they had of *job*, take what is next, and others what that leaves
         room for. ``None``: they had nothing."""
         self._free[number] += hands
@@ -271,24 +209,28 @@ class Simulation:
     def _wake(self, waiting: Sequence[int], when: float) -> None:
         """Let lanes that wait take what they may now."""
         self._steps += len(waiting) // _LOOKS_A_STEP
-        failed = set()
+        failed = set[tuple[int, object]]()
         for number in waiting:
             lane = self._lanes[number]
             machine = self._machines.get(lane.machine)
-            alike = lane.kind, machine.state if machine else None
-            if alike not in failed:
+            state = machine.state if machine else None
+            if (lane.kind, None) not in failed and (lane.kind, state) not in failed:
                 self._next(number, when)
                 if number in self._waiting:
-                    failed.add(alike)
+                    failed.add((lane.kind, state if self._queues[lane.kind].lacked_room else None))
 
     def _next(self, number: int, when: float) -> None:
         """Let the free workers of a lane take what is next for them."""
         lane = self._lanes[number]
         queue, machine = self._queues[lane.kind], self._machines.get(lane.machine)
+        own = self._own[lane.kind][1] if lane.pool else None
         self._waiting.pop(number, None)
         while self._free[number]:
-            job = queue.first(self._jobs, self._limits.full, machine)
-            self._steps += 1 + queue.looked // _LOOKS_A_STEP
+            job = own.first(self._jobs, self._limits.full, machine) if own is not None else None
+            if job is None:
+                job = queue.first(self._jobs, self._limits.full, machine)
+                self._steps += queue.looked // _LOOKS_A_STEP
+            self._steps += 1
             if job is None:
                 self._waiting[number] = None
                 return
@@ -299,12 +241,13 @@ class Simulation:
             tasks = min(job.left, hands * max(1, job.left // (_AT_ONCE * lanes)))
             job.left -= tasks
             self._take(job, number, hands)
+            self._charge(job, number, tasks, when)
             self._free[number] -= hands
             self._open_jobs[job.work.priority] -= not job.left
             self._offer(job)
             self._at(when + ceil(tasks / hands) * job.work.seconds / lane.speed, job.work.job, number, hands)
 
-    def _look_whether_done(self, job: _Job, when: float) -> None:
+    def _look_whether_done(self, job: Job, when: float) -> None:
         if job.done is not None or job.left or job.at_work or not job.is_open or job.frames_of:
             return
         job.done = max(when, self._ends.get(job.work.job, 0.0), job.no_sooner)
@@ -319,7 +262,7 @@ class Simulation:
                 self._at(max(job.done, other.work.delay), other.work.job, _MAY_START)
 
 
-def _expected(job: _Job) -> Expected:
+def _expected(job: Job) -> Expected:
     assert job.done is not None
     work = job.work
     share = sqrt(work.spread**2 / max(1, work.known) + work.spread**2 / max(1, work.tasks) + _UNKNOWN**2) * _BOUND

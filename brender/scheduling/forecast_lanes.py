@@ -23,6 +23,8 @@ class Lane:
     """What it shares the cores and the memory of with others; "": nobody knows which machine it is on."""
     has: Claim = NOTHING
     """What that machine has, while it renders nothing."""
+    pool: str = ""
+    """The pool that it belongs to, as all of its kind do, or ""."""
     width: int = 1
     """How many workers it stands for, each on another machine."""
 

@@ -38,7 +38,7 @@ _THERE = (WorkerStatus.IDLE, WorkerStatus.BUSY)
 #: By what workers are told apart, where it is asked which jobs they can take.
 _TOLD_APART_BY = (
     *("platform", "site", "blenders", "tags", "extra_tags", "job_types", "programs"),
-    *("takes_trusted", "takes_addons", "folders", "readable", "cores", "gpu_memory"),
+    *("takes_trusted", "takes_addons", "folders", "readable", "cores", "gpu_memory", "pool"),
 )
 
 

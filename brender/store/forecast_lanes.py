@@ -34,8 +34,8 @@ def lanes_of(
     kind_of = {id: number for number, kind in enumerate(kinds) for id in kind.kind.ids}
     has = _machines(record)
     lanes, running = [], Counter[str]()
-    columns = (worker.id, worker.job, worker.fraction, worker.host, worker.memory)
-    for id, job, fraction, host, memory in worker.select(*columns).where(worker.status.in_(_AT_WORK)).tuples():
+    columns = (worker.id, worker.job, worker.fraction, worker.host, worker.memory, worker.pool)
+    for id, job, fraction, host, memory, pool in worker.select(*columns).where(worker.status.in_(_AT_WORK)).tuples():
         if id not in kind_of:
             continue
         speed, left = speed_of(id), 0.0
@@ -48,7 +48,8 @@ def lanes_of(
             else:  # of several frames, somewhere among them
                 left = seconds / speed * (1 - (fraction or 0.5) + (parts_a_task(row) - 1) / 2)
         machine = _machine(host, memory)
-        lanes.append(Lane(kind_of[id], speed, job if job in rows else "", left, machine, has.get(machine, NOTHING)))
+        job = job if job in rows else ""
+        lanes.append(Lane(kind_of[id], speed, job, left, machine, has.get(machine, NOTHING), pool))
     return lanes, running
 
 

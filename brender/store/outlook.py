@@ -25,6 +25,7 @@ from brender.store.forecast import able_kinds, estimated_part_seconds, kinds_the
 from brender.store.forecast_lanes import lanes_of
 from brender.store.kinds_apart import KindApart, kept_apart, workers_off
 from brender.store.path_variables import path_variables
+from brender.store.shares import usage_now
 
 log = logging.getLogger("brender.server")
 
@@ -122,9 +123,12 @@ class Outlook:
                     msgspec.convert(row.sharing, Sharing).most_workers,
                     Claim(need.cores, about(row.memory), about(need.gpu_memory)),
                     (("project", row.__data__["project"]), ("user", row.user), *(("licence", each) for each in need.licences)),
+                    row.__data__["project"],
+                    row.user,
+                    need.pool,
                 )
             )
-        said = forecast(lanes, works, _limits(record))
+        said = forecast(lanes, works, _limits(record), usage_now(record.tables, self._wall()))
         count = len(rows) if len(rows) < _JOBS_MOST else job.select().where(job.status.in_(_OPEN)).count()
         return Prospect(said, {row.id: row.__data__["project"] for row in rows}, count - len(said))
 

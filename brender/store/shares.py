@@ -11,6 +11,7 @@ from peewee import SQL, fn
 
 from brender.model.quotas import HALF_LIFE, HALF_LIFE_SECONDS, QuotaKind
 from brender.model.status import JobStatus
+from brender.scheduling.forecast_shares import Usage
 from brender.store.tables import ATTEMPT_LIVE, Tables
 
 _MOST_HALF_LIVES = 500
@@ -115,6 +116,17 @@ class _Work:
     running: int = 0
     waiting: int = 0
     seconds: float = 0.0
+
+
+def usage_now(tables: Tables, now: float) -> Usage:
+    """Return what users of projects have used of the farm by tasks that ended, as it counts *now*, and their weights."""
+    half_life, quotas = HALF_LIFE_SECONDS, dict[tuple[str, str], float]()
+    for row in tables.Quota.select():
+        if (row.kind, row.name) == HALF_LIFE:
+            half_life = row.weight if "weight" in (*row.by_command, *row.by_file) else half_life
+        else:
+            quotas[row.kind, row.name] = row.weight
+    return Usage(_used(tables, half_life, now), quotas, half_life)
 
 
 @dataclass(frozen=True)
