@@ -23,9 +23,9 @@ from brender.scheduling.gates import Gate
 from brender.scheduling.pace import Begun, Measured, Pace
 from brender.store.forecast import able_kinds, estimated_part_seconds, kinds_there, need_of, parts_a_task
 from brender.store.forecast_lanes import lanes_of
+from brender.store.forecast_usage import usage_now
 from brender.store.kinds_apart import KindApart, kept_apart, workers_off
 from brender.store.path_variables import path_variables
-from brender.store.shares import usage_now
 
 log = logging.getLogger("brender.server")
 

@@ -11,7 +11,6 @@ from peewee import SQL, fn
 
 from brender.model.quotas import HALF_LIFE, HALF_LIFE_SECONDS, QuotaKind
 from brender.model.status import JobStatus
-from brender.scheduling.forecast_shares import Usage
 from brender.store.tables import ATTEMPT_LIVE, Tables
 
 _MOST_HALF_LIVES = 500
@@ -59,7 +58,7 @@ def shares(tables: Tables, user: str = "") -> dict[str, Any]:
     said = {key: row for key, row in quotas.items() if "weight" in (*row.by_command, *row.by_file)}
     half_life = said[HALF_LIFE].weight if HALF_LIFE in said else HALF_LIFE_SECONDS
     at_work, priority = _at_work(tables, now)
-    used = _used(tables, half_life, now)
+    used = used_at(tables, half_life, now)
     weighed = [name for kind, name in said if kind == QuotaKind.USER and not any(each == name for _, each in used)]
     for who in [*(("", name) for name in weighed), *at_work]:
         used[who] = used.get(who, 0.0) + (at_work[who].seconds if who in at_work else 0.0)
@@ -118,17 +117,6 @@ class _Work:
     seconds: float = 0.0
 
 
-def usage_now(tables: Tables, now: float) -> Usage:
-    """Return what users of projects have used of the farm by tasks that ended, as it counts *now*, and their weights."""
-    half_life, quotas = HALF_LIFE_SECONDS, dict[tuple[str, str], float]()
-    for row in tables.Quota.select():
-        if (row.kind, row.name) == HALF_LIFE:
-            half_life = row.weight if "weight" in (*row.by_command, *row.by_file) else half_life
-        else:
-            quotas[row.kind, row.name] = row.weight
-    return Usage(_used(tables, half_life, now), quotas, half_life)
-
-
 @dataclass(frozen=True)
 class _Member:
     """A project, or a user of one, among those that share."""
@@ -177,7 +165,7 @@ def _rows(kind: str, members: Iterable[_Member]) -> list[dict[str, Any]]:
     ]
 
 
-def _used(tables: Tables, half_life: float, now: float) -> dict[tuple[str, str], float]:
+def used_at(tables: Tables, half_life: float, now: float) -> dict[tuple[str, str], float]:
     """Return the seconds of machine that each user of each project has used by tasks that ended, as they count *now*."""
     rows = list(tables.Usage.select())
     newest = max((row.wall for row in rows), default=0.0)
