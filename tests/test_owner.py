@@ -9,6 +9,7 @@ from brender.engines.owner import OwnerWatch, Use, use_by
 from brender.model.nodes import GIVEN_BACK, OWNERS_USE
 from brender.store.datafolder import DataFolder
 from brender.system.pause import Pause, read_pause, write_pause
+from tests.test_leases import restart_manager
 from tests.tools import command
 from tests.world import World, animation
 
@@ -81,6 +82,21 @@ def test_a_server_that_starts_again_does_not_say_again_that_a_worker_pauses(worl
     world.run(2.0)
     said = [row["text"] for row in world.ask("activity") if row["action"] == "pause-here"]
     assert said == ["the worker one goes on: its owner's pause is over", f"the worker one pauses: {REASON}"]
+
+
+def test_a_manager_that_starts_again_does_not_say_that_the_pause_of_a_worker_on_its_way_to_it_is_over(world: World) -> None:
+    step_back(world, REASON, at_once=False)
+    world.finish("one")
+    tries = len(world.ask("attempts", job="aa" * 8))
+    world.cut.add("one")
+    restart_manager(world)
+    world.run(3.0)
+    assert stands(world) == ("paused", REASON)
+    world.cut.clear()
+    world.run(5.0)
+    assert stands(world) == ("paused", REASON)
+    assert [row["action"] for row in world.ask("activity")].count("pause-here") == 1
+    assert len(world.ask("attempts", job="aa" * 8)) == tries, "it is given nothing meanwhile"
 
 
 def test_a_pause_ends_by_itself_and_a_broken_file_is_none(tmp_path: Path) -> None:

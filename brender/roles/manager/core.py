@@ -259,6 +259,7 @@ class ManagerCore:
         if known is not None and known.info.incarnation == hello.incarnation:
             worker.held = known.held | worker.held
             worker.ends = known.ends
+            worker.standing, worker.reason = known.standing, known.reason
         self.workers[hello.node] = worker
         if known is None or known.info.incarnation != hello.incarnation:
             self._effects.append(LogEvent("worker-joined", {"worker": hello.node, "name": hello.name, "host": hello.host}))

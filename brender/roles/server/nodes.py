@@ -234,7 +234,7 @@ class Nodes:
         self._manager_stands(manager, renew.standing, renew.reason, now)
         closed = {worker: (standing, reason) for worker, standing, reason in renew.closed}
         named = set(renew.workers)
-        for worker_id in manager.workers:
+        for worker_id in manager.workers & (named | closed.keys()):  # (of the others it does not know how they stand)
             if worker := self.farm.workers.get(worker_id):
                 self._worker_stands(worker, *closed.get(worker_id, (Standing.OPEN, "")), now)
                 if worker_id in named:
