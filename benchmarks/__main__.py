@@ -1,4 +1,4 @@
-"""Runs all benchmarks, one after another, and says on what machine. It takes hours; ``--quick`` minutes.
+"""Runs all benchmarks, one after another, and says on what machine. It takes over an hour; ``--quick`` minutes.
 
     python -m benchmarks --page docs/explanation/one_run.rst      # and keep what came out as a page of the documentation
     python -m benchmarks --quick --only dispatch --only transfer
@@ -25,6 +25,9 @@ NAMES = (
     *("pages", "monitor", "scrapes", "submit", "frames", "render", "progressive"),
 )
 
+#: Those that are long as they are: render compares each of its scenes and Blenders three times.
+SHORT = ("render",)
+
 
 def main() -> int:
     """Run the benchmarks that were asked for; return how many of them ended with an error."""
@@ -39,7 +42,7 @@ def main() -> int:
     failed = []
     for name in asked.only or NAMES:
         began = time.monotonic()
-        words = [sys.executable, "-m", f"benchmarks.{name}", *(["--quick"] if asked.quick else [])]
+        words = [sys.executable, "-m", f"benchmarks.{name}", *(["--quick"] if asked.quick or name in SHORT else [])]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
             assert running.stdout is not None
             for line in running.stdout:
