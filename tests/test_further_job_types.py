@@ -2,22 +2,28 @@
 
 import json
 import subprocess
+from copy import copy
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from brender.bus.ids import new_id
+from brender.bus.messages import Sorry
 from brender.commands.localfarm import LocalFarm
+from brender.commands.options import client
 from brender.jobs.declare import job_type
+from brender.jobs.edits import revise
 from brender.jobs.stages import Wait
 from brender.jobs.video import not_among, pictures_of
+from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.job import BAKE, FILM, JobSpec
 from brender.model.nodes import Blender
 from brender.model.simulations import Simulation
 from tests.rendering import studio
-from tests.tools import command, in_blender
+from tests.test_edits import edit, stop
+from tests.tools import command, ended, in_blender
 from tests.web import picture
 from tests.world import World, animation, facts, farm_of_two
 
@@ -48,6 +54,45 @@ def test_frames_wait_for_the_bake_and_the_film_for_the_frames() -> None:
         ("frames", (Wait("bake"),)),
         ("film", (Wait("frames"),)),
     ]
+
+
+@pytest.mark.parametrize("more", [{}, {"film": "a.mp4", "denoise_after": True}])
+@pytest.mark.parametrize("done", ["nothing", "bake", "all"])
+def test_frames_come_and_go_of_a_job_that_bakes_first_and_it_is_baked_once(more: dict[str, object], done: str) -> None:
+    world = farm_of_two()
+    spec = simulating(CLOTH, **more)
+    job = world.submit(spec)["id"]
+    if done == "bake":
+        world.finish("one")
+        world.finish(next(name for name, stub in world.workers.items() if stub.running is not None))
+    elif done == "all":
+        world.finish_everything()
+    assert not isinstance(edit(world, job, settings={"frames": "2-6"}), Sorry)
+    stop(world)
+    at_work = [part.piece for stub in world.workers.values() if stub.running for part in stub.running.parts]
+    assert done != "nothing" or at_work == [BAKE], "the new frames wait for it, too"
+    world.start_server()
+    world.run(20.0)
+    assert not isinstance(edit(world, job, settings={"frames": "1-7"}), Sorry)
+    rendered = world.finish_everything()
+    record, parts = world.ask("job", id=job), world.ask("parts", job=job)
+    assert (record["status"], record["failures"]) == ("completed", 0) and record["completed_parts"] == record["part_count"]
+    baked = {part["task"] for part in parts if part["piece"] == BAKE}
+    assert sum(each["task"] in baked for each in world.ask("attempts", job=job)) == 1
+    assert sorted(part["frame"] for part in parts if part["piece"] == 0) == [1, 2, 3, 4, 5, 6, 7]
+    assert done != "all" or not {2, 3} & set(rendered), "what is done stays"
+    assert world.server.dispatch.audit() == []
+
+
+def test_what_others_make_before_their_frames_is_not_taken_to_serve_more_of_them() -> None:
+    kind = copy(job_type("blender-bake"))
+    more, spec = Edit(settings={"frames": "1-4"}), kind.prepare(simulating(CLOTH))
+    assert revise(kind, spec, more).spec.settings["frames"] == "1-4"
+    *_, told = revise(kind, spec, Edit(settings={"frames": "1-9"})).spec.warnings
+    assert told.startswith("The cloth on 'Plane' is baked for frames 1 to 8 only, and the job has frames 1 to 9"), told
+    kind.first_serves_all = False
+    with pytest.raises(BadInput, match="what its type makes first would not serve them: `brender clone"):
+        revise(kind, spec, more)
 
 
 def test_nothing_to_bake_or_what_keeps_its_cache_in_files_is_refused() -> None:
@@ -127,10 +172,19 @@ def test_two_scenes_are_baked_rendered_and_made_films_with_their_sound(
     bpy: Blender, module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file, data = simulation_file(bpy, tmp_path), module_farm.folder.root
-    for scene, frames in (("One", 6), ("Two", 5)):
-        out = tmp_path / scene
-        words = ("--type", "blender-bake", file, "--scene", scene, "--film", "shot.mp4", "--output", out)
-        assert command(capsys, "submit", "--data", data, *words, "--wait").code == 0
+    for scene, first, frames in (("One", 3, 6), ("Two", 5, 5)):
+        out, name = tmp_path / scene, f"baked {scene}"
+        words = ("--type", "blender-bake", file, "--scene", scene, "--film", "shot.mp4", "--output", out, "--name", name)
+        assert command(capsys, "submit", "--data", data, *words, "--frames", f"1-{first}", "--wait").code == 0
+        there = {each: each.stat().st_mtime_ns for each in (*out.glob("*.png"), *out.glob(".baked/*"))}
+        assert len(there) == first + 1
+        if frames > first:
+            # Simulations are baked for all of their own frames, so that more of these can be rendered later.
+            with client(None, data) as connection:
+                assert command(capsys, "edit", "--data", data, name, "--frames", f"1-{frames}").code == 0
+                (job,) = (each["id"] for each in connection.ask("jobs") if each["name"] == name)
+                assert ended(connection, job)["status"] == "completed"
+        assert {each: each.stat().st_mtime_ns for each in there} == there, "what is done stays, the bake too"
         told = streams(out / "shot.mp4")
         assert [each["codec_name"] for each in told] == ["h264", "aac"]
         assert int(told[0]["nb_read_packets"]) == frames

@@ -8,7 +8,7 @@ from brender.jobs.declare import JobType
 from brender.model.errors import BrenderError
 
 #: What a job type may do without, and what is so then.
-_OPTIONAL: dict[str, Any] = {"rank": lambda spec, index, measured: 0.0}
+_OPTIONAL: dict[str, Any] = {"rank": lambda spec, index, measured: 0.0, "first_serves_all": False}
 
 
 class JobTypeFailed(Exception):

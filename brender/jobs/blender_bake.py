@@ -1,13 +1,14 @@
 """The job type ``blender-bake``: the simulations of a scene are baked by one worker, then the frames are rendered by all.
 
 The bake goes through all frames of the simulations, in order, and keeps what it finds in a copy of the .blend below the job's
-output folder. All frames are rendered of that copy, in any order, and a film of them if there is to be one.
+output folder. All frames are rendered of that copy, in any order, and a film of them if there is to be one. Each simulation is
+baked for the frames that the .blend gives it, whatever frames the job has: those that are added to it later need no other bake.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from brender.jobs.animation_stages import FRAMES
 from brender.jobs.blender_animation import BlenderAnimation
@@ -31,6 +32,8 @@ _IN_FILES = {"fluid", "baked fluid"}
 class BlenderBake(BlenderAnimation):
     name = "blender-bake"
     label = "Blender animation, baked first"
+    first_serves_all = True
+    """What its first stage makes serves all frames, those too that are added to the job later."""
     settings = (
         *SETTINGS,
         Setting(
@@ -47,7 +50,7 @@ class BlenderBake(BlenderAnimation):
 
     def prepare(self, spec: JobSpec) -> JobSpec:
         spec = super().prepare(spec)
-        return msgspec.structs.replace(spec, settings=spec.settings | {"baked": f"{BAKED}/{spec.id}.blend"})
+        return replace(spec, settings=spec.settings | {"baked": f"{BAKED}/{spec.id}.blend"})
 
     def part_count(self, spec: JobSpec) -> int:
         return super().part_count(spec) + 1
@@ -56,13 +59,13 @@ class BlenderBake(BlenderAnimation):
         if stage != BAKED_FIRST:
             yield from super()._parts(spec, stage, number)
             return
-        first = numbering_of(spec.settings).bounds[0]
-        yield PartPlan(frame=first, output=spec.settings["baked"], scene=spec.settings["scene"], piece=BAKE)
+        settings, first = spec.settings, numbering_of(spec.settings).first
+        yield PartPlan(frame=first, output=settings["baked"], scene=settings["scene"], piece=BAKE)
 
     def _runs(self, spec: JobSpec) -> Iterator[Run]:
         yield Run(BAKED_FIRST, 1, of_frames=False)
         for run in super()._runs(spec):
-            yield run._replace(after=(Wait(BAKED_FIRST),)) if run.name == FRAMES else run
+            yield run._replace(after=(Wait(BAKED_FIRST),)) if (run.goes_on or run.name) == FRAMES else run
 
     @staticmethod
     def _keep_order(settings: dict[str, Any], scene: SceneFacts, warnings: list[str]) -> None:
@@ -78,7 +81,8 @@ class BlenderBake(BlenderAnimation):
                 f"The scene {scene.name!r} has no simulation that is still to bake: submit it as blender-animation (leave out "
                 "--type)"
             )
-        warnings += [each for each in other_cautions(scene.simulations, frames) if each not in warnings]
+        as_baked = [replace(each, baked=each.baked or (each.first, each.last)) for each in scene.simulations]
+        warnings += [each for each in other_cautions(as_baked, frames) if each not in warnings]
 
 
 JOB_TYPE: Any = BlenderBake()

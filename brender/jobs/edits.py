@@ -4,7 +4,7 @@ Tasks keep their numbers, and frames their files: an edit that would give them o
 Frames may be added, as tasks after the others, and taken out of the tasks that have them (`brender.jobs.numbering`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from brender.jobs.clones import clone_command
 from brender.jobs.declare import MORE, NAMES, PICTURES, JobType, Setting
 from brender.jobs.numbering import NUMBERED, renumbered, times_added
-from brender.jobs.stages import Graph
+from brender.jobs.stages import Graph, Stage
 from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames, frame_ranges, parse_frames
@@ -149,9 +149,7 @@ def _check_plan(kind: JobType, spec: JobSpec, revised: JobSpec, edit: Edit, of_f
         same = same and len(stages[0]) == 1 and not spec.settings.get("pieces") and not passes_of(spec.settings)
     if grows:
         ordered = NUMBERED.name in revised.settings or revised.settings.get("order", _FORWARD) == _FORWARD
-        # (Frames come after the job's own: in its only stage, or in stages of their own.)
-        after = len(stages[1]) == 1 or (stages[0][0].of_frames and stages[1][: len(stages[0])] == stages[0])
-        same = same and after and now > count and ordered
+        same = same and _come_after(kind, *stages) and now > count and ordered
     else:
         same = same and now == count and (bool(gone) or kind.part_count(spec) == kind.part_count(revised))
     step = max(1, count // _COMPARED)
@@ -167,13 +165,24 @@ def _check_plan(kind: JobType, spec: JobSpec, revised: JobSpec, edit: Edit, of_f
     if not same or any(map(differs, compared)):
         if grows:
             raise BadInput(
-                "The new frames would not come after the job's own tasks: it bakes first, which is done up to its last frame, "
-                f"or its type cannot number them so. `{clone_command(spec.id, edit)}` renders them as a job of their own"
+                "The new frames would not come after the job's own tasks, or what its type makes first would not serve them: "
+                f"`{clone_command(spec.id, edit)}` renders them as a job of their own"
             )
         raise BadInput(
             "This edit would give the job other tasks, or files with other names: "
             f"`{clone_command(spec.id, edit)}` submits it again"
         )
+
+
+def _come_after(kind: JobType, before: Sequence[Stage], now: Sequence[Stage]) -> bool:
+    """Return whether the frames that are added to a job with the stages *before*, which are *now* these, come after its own: in
+    its last stage, or in stages of their own. What is made before all frames has to serve these too."""
+    serves = before[0].of_frames or getattr(kind, "first_serves_all", False)
+    if not serves or len(now) < len(before):
+        return False
+    last, place = before[-1], len(before) - 1
+    grown = msgspec.structs.replace(now[place], count=last.count) if last.of_frames and len(now) == len(before) else now[place]
+    return (*now[:place], grown) == tuple(before)
 
 
 def _task(kind: JobType, spec: JobSpec, number: int, renames: bool, gone: Ranges = _NONE) -> TaskPlan:

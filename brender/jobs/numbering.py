@@ -84,6 +84,11 @@ class Numbering:
         return tuple(frame for frame in found if frame not in self._void[run])
 
     @property
+    def first(self) -> int:
+        """The first of the frames that it had at first."""
+        return self._ever[0].bounds[0]
+
+    @property
     def bounds(self) -> tuple[int, int]:
         """The first and the last of all frames that it ever had."""
         return min(each.bounds[0] for each in self._ever), max(each.bounds[1] for each in self._ever)
