@@ -46,6 +46,14 @@ def test_a_job_that_starts_later_is_not_begun_before() -> None:
     assert forecast(_lanes(10), [_work("a", tasks=10, delay=1000.0)])["a"].seconds == 1010
 
 
+def test_a_job_that_begins_later_waits_for_the_tasks_that_run_then_and_for_no_more_and_a_rush_job_for_none() -> None:
+    works = [_work("low", tasks=1000), _work("high", tasks=1, priority=90, order=1, delay=15.0)]
+    assert forecast(_lanes(1), works)["high"].seconds == 30
+    assert forecast(_lanes(1), [works[0], replace(works[1], rush=True)])["high"].seconds == 25
+    found = forecast(_lanes(1), [replace(works[0], tasks=3), replace(works[1], rush=True)])
+    assert found["low"].seconds == 45, "what gave way begins from its first second"
+
+
 def test_a_job_that_nobody_can_run_is_expected_at_no_time() -> None:
     assert not forecast(_lanes(10), [_work("a", kinds=frozenset({1}))])
 

@@ -3,9 +3,11 @@
 from math import inf
 from typing import Any
 
+import msgspec
 import pytest
 
 from brender.bus.messages import Manage
+from brender.model.job import After
 from brender.model.nodes import Stats
 from brender.model.sharing import Sharing
 from brender.scheduling.pace import Measured, Pace
@@ -29,9 +31,12 @@ class _Farm(World):
         self._due: dict[str, tuple[float, str]] = {}
         """By the name of a worker, when its attempt is done."""
 
-    def job(self, frames: int, seconds: float = _FRAME, memory: int = 0, **how: Any) -> str:
-        """Submit a job; return its id."""
-        job = str(self.submit(animation(f"1-{frames}", chunk=1, **how))["id"])
+    def job(self, frames: int, seconds: float = _FRAME, memory: int = 0, after: str = "", **how: Any) -> str:
+        """Submit a job, which may wait for one *after* which it begins; return its id."""
+        spec = animation(f"1-{frames}", chunk=1, **how)
+        if after:
+            spec = msgspec.structs.replace(spec, after=(After(job=after),))
+        job = str(self.submit(spec)["id"])
         self.seconds[job], self.memory[job] = seconds, memory
         return job
 
@@ -50,6 +55,14 @@ class _Farm(World):
             self.end(name)
             if self.status(running.job) == "completed":
                 self.completed[running.job] = self.now
+                self._stop()
+
+    def _stop(self) -> None:
+        """Let workers stop what is to give way to a job that begins now."""
+        self.run(1.0, step=0.25)
+        for name, stub in self.workers.items():
+            if stub.running is not None and stub.running.attempt in stub.stopped:
+                self.end(name, stopped=True)
 
     def _look(self) -> dict[str, tuple[float, str]]:
         running = {name: stub.running for name, stub in self.workers.items() if stub.running is not None}
@@ -124,3 +137,18 @@ def test_workers_of_a_pool_render_its_jobs_first_and_lend_what_is_idle() -> None
     farm.job(40, sharing=Sharing(pool="film"))
     farm.job(20)
     _check(farm, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("sharing", "pool"), [({}, ""), ({"rush": True}, ""), ({"pool": "film", "reclaim_at_once": True}, "film")]
+)
+def test_a_job_that_begins_later_and_comes_first_has_the_workers_after_their_frames_or_at_once(
+    sharing: dict[str, Any], pool: str
+) -> None:
+    farm = _Farm()
+    _machine(farm, "m", 4, pool=pool)
+    first = farm.job(20, priority=80)
+    farm.job(40, seconds=4 * _FRAME)
+    farm.job(60, priority=40)
+    farm.job(12, priority=60, after=first, sharing=Sharing(**sharing))
+    _check(farm, 0.1, after=2.5)

@@ -3,17 +3,20 @@
 Workers take tasks in the order that `brender.scheduling.forecast_queue` has, those of a pool its own first; several tasks of a
 job at once where there are many, ever fewer towards its end, so that a farm's night is a few thousand steps. A task that needs
 cores, memory or GPU memory of its machine waits until these are free there, and one that has a limit (its job's, user's,
-project's, or of its licences) until that leaves room, as on the farm.
+project's, or of its licences) until that leaves room, as on the farm. For a job that begins later, workers stop what comes after
+it once they have done the task that they are at, and for one that does not wait at once.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from heapq import heappop, heappush
 from math import ceil, sqrt
 
 from brender.model.prospect import Expected
 from brender.scheduling.forecast_guesses import LONGEST, SHORTEST, between, guessed
 from brender.scheduling.forecast_lanes import Lane, last_ends, taken_together
+from brender.scheduling.forecast_preemption import Batch, comes_first, gives_way
 from brender.scheduling.forecast_queue import Job, Queue
 from brender.scheduling.forecast_room import NOTHING, Claim, Limits, Machine, could_take
 from brender.scheduling.forecast_shares import Lines, Usage
@@ -28,7 +31,7 @@ _LOOKS_A_STEP = 50
 _OFFERS_A_STEP = 4
 #: A share of what is left of a job that one worker takes at once: an eighth of its part of it.
 _AT_ONCE = 8
-_MAY_START, _MAY_END = -1, -2
+_MAY_START, _MAY_END, _MAY_PRESS = -1, -2, -3
 #: Of ten jobs, about eight end between the bounds of a normal distribution that lie so many deviations beside the mean.
 _BOUND = 1.28
 #: What is not known of the time of parts to come, as a share of it, however many are known.
@@ -84,6 +87,8 @@ class Simulation:
                 self._beside.setdefault(lane.machine, []).append(number)
         self._free = [0 for _ in lanes]
         """How many workers of each lane have nothing to do."""
+        self._batches: dict[int, tuple[int, Batch]] = {}
+        """By event, the lane at which something ends then, and what."""
         self._waiting: dict[int, None] = {}
         """Lanes with such workers, which may take nothing of what there is."""
         self._jobs: dict[str, Job] = {}
@@ -125,15 +130,20 @@ class Simulation:
         for number, lane in enumerate(self._lanes):
             if lane.job in self._jobs:
                 self._take(self._jobs[lane.job], number, lane.width)
+                self._batches[self._number + 1] = number, Batch(lane.job, 0.0, lane.width, lane.width, lane.left)
                 self._charge(self._jobs[lane.job], number, lane.width, 0.0)
             self._at(lane.left, lane.job, number, lane.width)
         when = 0.0
         while self._events and self._steps < _STEPS_MOST:
-            when, _, name, number, hands = heappop(self._events)
+            when, event, name, number, hands = heappop(self._events)
+            if number >= 0 and self._batches.pop(event, None) is None and name in self._jobs:
+                continue  # it was cut short
             if number == _MAY_START:
                 self._open(self._jobs[name], when)
             elif number == _MAY_END:
                 self._look_whether_done(self._jobs[name], when)
+            elif number == _MAY_PRESS:
+                self._press(self._jobs[name], when)
             else:
                 self._ended(self._jobs.get(name), number, hands, when)
         found = {name: _expected(job) for name, job in self._jobs.items() if job.done is not None}
@@ -168,6 +178,57 @@ class Simulation:
         self._offer(job)
         self._wake([number for number in self._waiting if self._lanes[number].kind in job.kinds], when)
         self._look_whether_done(job, when)
+        if job.left and (when > 0 or job.work.rush or job.work.reclaims):
+            self._at(when, job.work.job, _MAY_PRESS)  # once those that wait have taken what they can
+
+    def _press(self, job: Job, when: float) -> None:
+        """Let workers that are at something else take *job* next, as far as it comes first: at once or when they have done what
+        they are at."""
+        wanted = min(self._limits.left(job.need[0], job.left), job.work.most - job.at_work if job.work.most else job.left)
+        self._steps += len(self._batches) // _LOOKS_A_STEP
+        found = list[tuple[bool, float, int]]()
+        for event, (number, batch) in self._batches.items():
+            lane, other = self._lanes[number], self._jobs[batch.job].work
+            if lane.kind not in job.kinds or not comes_first(job.work, other, lane.pool):
+                continue
+            at_once = gives_way(other, job.work, lane.pool) and self._has_room_instead(job, number, batch)
+            if at_once or batch.tasks > batch.hands:
+                found.append((not at_once, batch.lost(when), event))
+        for later, _, event in sorted(found):
+            if wanted <= 0:
+                break
+            number, batch = self._batches.pop(event)
+            rounds = batch.rounds(when) + later
+            tasks = min(batch.tasks, rounds * batch.hands)
+            self._put_back(self._jobs[batch.job], number, batch.tasks - tasks, when)
+            self._begin(number, replace(batch, tasks=tasks), max(when, batch.begun + rounds * batch.each))
+            wanted -= batch.hands
+        if found:
+            for queue in (*self._queues.values(), *(own for _, own in self._own.values())):
+                queue.sort_lines()
+
+    def _has_room_instead(self, job: Job, number: int, batch: Batch) -> bool:
+        """Return whether the machine of a lane has room for *job* once *batch* is not there."""
+        machine = self._machines.get(self._lanes[number].machine)
+        if machine is None:
+            return True
+        claim, share = self._jobs[batch.job].work.claim, batch.hands / self._lanes[number].width
+        machine.take(claim, -share)
+        has_room = machine.has_room(job.work.claim)
+        machine.take(claim, share)
+        return has_room
+
+    def _put_back(self, job: Job, number: int, tasks: int, when: float) -> None:
+        """Let so many *tasks* of *job*, which a lane had before it and has not done, wait again."""
+        if tasks:
+            self._open_jobs[job.work.priority] += not job.left
+            job.left += tasks
+            self._charge(job, number, -tasks, when)
+            self._offer(job)
+
+    def _begin(self, number: int, batch: Batch, until: float) -> None:
+        self._at(until, batch.job, number, batch.hands)
+        self._batches[self._number] = number, batch
 
     def _offer(self, job: Job) -> None:
         if job.wants_more:
@@ -245,7 +306,8 @@ class Simulation:
             self._free[number] -= hands
             self._open_jobs[job.work.priority] -= not job.left
             self._offer(job)
-            self._at(when + ceil(tasks / hands) * job.work.seconds / lane.speed, job.work.job, number, hands)
+            each = job.work.seconds / lane.speed
+            self._begin(number, Batch(job.work.job, when, tasks, hands, each), when + ceil(tasks / hands) * each)
 
     def _look_whether_done(self, job: Job, when: float) -> None:
         if job.done is not None or job.left or job.at_work or not job.is_open or job.frames_of:

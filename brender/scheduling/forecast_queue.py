@@ -105,6 +105,11 @@ class Queue:
                     del lines.heaps[line], lines.order[at]
         return None
 
+    def sort_lines(self) -> None:
+        """Find the order of the lines again: some have used less than they had."""
+        for lines in self.by_priority.values():
+            lines.order = sorted((line.key, line) for line in lines.heaps)
+
     def _first_of(
         self, heaps: _Heaps, jobs: dict[str, Job], full_gates: Set[Gate], machine: Machine | None, fits: dict[Claim, bool]
     ) -> Job | None:

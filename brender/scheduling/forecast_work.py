@@ -15,7 +15,8 @@ class Work:
     *after*: jobs that have to be done before, and *frames_of*: jobs of which it waits for one frame after the other, each of them
     not done now: of a job that is not forecast, nobody knows when it will be; *delay*: seconds until it may start; *most*:
     workers that may be at it, 0 for any number; *claim*: what each task takes of its machine; *gates*: what counts its tasks, and
-    may have a limit; *project* and *user*: whose share of the farm it takes; *pool*: the one that it belongs to, or "".
+    may have a limit; *project* and *user*: whose share of the farm it takes; *pool*: the one that it belongs to, or "";
+    *rush* and *reclaims*: as in `brender.scheduling.terms.Demand`.
     """
 
     job: str
@@ -35,3 +36,5 @@ class Work:
     project: str = ""
     user: str = ""
     pool: str = ""
+    rush: bool = False
+    reclaims: bool = False

@@ -10,7 +10,7 @@ import msgspec
 from peewee import PeeweeException
 
 from brender.model.beginning import TIME
-from brender.model.job import Requirements
+from brender.model.job import RUSH, Requirements
 from brender.model.passes import are_alike, weight_of, weight_to_come
 from brender.model.paths import PathVariable
 from brender.model.prospect import Prospect
@@ -105,12 +105,12 @@ class Outlook:
             if (need, off) not in able:
                 able[need, off] = _numbers(need, paths, kinds, off)
             after = [each for each in row.after_jobs if each["job"] not in over]
-            parts = parts_a_task(row)
+            parts, sharing = parts_a_task(row), msgspec.convert(row.sharing, Sharing)
             tasks = ceil(max(0, row.part_count - row.completed_parts - row.given_up_parts) / parts) - running[row.id]
             works.append(
                 Work(
                     row.id,
-                    row.priority,
+                    row.priority + (RUSH if sharing.rush else 0),
                     order,
                     max(0, tasks),
                     seconds * parts,
@@ -120,12 +120,14 @@ class Outlook:
                     frozenset(each["job"] for each in after if not each.get("by_frame")),
                     frozenset(each["job"] for each in after if each.get("by_frame")),
                     max(0.0, row.start_at - self._wall()),
-                    msgspec.convert(row.sharing, Sharing).most_workers,
+                    sharing.most_workers,
                     Claim(need.cores, about(row.memory), about(need.gpu_memory)),
                     (("project", row.__data__["project"]), ("user", row.user), *(("licence", each) for each in need.licences)),
                     row.__data__["project"],
                     row.user,
                     need.pool,
+                    sharing.rush,
+                    sharing.reclaim_at_once,
                 )
             )
         said = forecast(lanes, works, _limits(record), usage_now(record.tables, self._wall()))
