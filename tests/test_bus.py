@@ -25,7 +25,7 @@ from brender.bus.client import Client
 from brender.bus.codec import Malformed, WrongVersion, decode, encode
 from brender.bus.keys import Credentials, KeyPair, Keyring, new_pair
 from brender.bus.loop import Loop
-from brender.bus.messages import PROTOCOL, Bye, Event, FileAck, FilePiece, Hello, PartDone, Ping, Refused, Reports, Started
+from brender.bus.messages import PROTOCOL, Ask, Bye, Event, FileAck, FilePiece, Hello, PartDone, Ping, Refused, Reports, Started
 from brender.bus.transport import Socket
 from brender.commands import discovery
 from brender.model.errors import BadInput, Conflict, Unreachable
@@ -52,6 +52,11 @@ def test_a_message_arrives_as_it_was_sent() -> None:
 def test_a_file_name_that_no_utf8_can_hold_ends_no_role() -> None:
     (message, _) = decode(encode(Bye(reason="caf\udce9.blend")))
     assert message == Bye(reason="caf?.blend")
+
+
+def test_a_number_that_no_message_can_hold_is_refused_in_a_sentence() -> None:
+    with pytest.raises(BadInput):
+        encode(Ask(id="a" * 16, question="why", arguments={"frame": 2**64}))
 
 
 def packed(**fields: object) -> list[bytes]:

@@ -156,6 +156,7 @@ def test_each_endpoint_answers_what_it_is_declared_to_with_something_in_every_li
     job = {"id": FULL}
     for path in ("", "/cells", "/strip", "/parts/{part}", "/parts", "/tasks", "/graph", "/attempts", "/log", "/why?frame=1"):
         ask("get", f"/jobs/{{id}}{path}", **job, part="1")
+    assert web.get(f"/api/v1/jobs/{FULL}/why?frame={10**30}").status_code == 400, "no frame has such a number"
     for path in (
         "/jobs",
         "/jobs/choices",

@@ -67,6 +67,7 @@ def test_what_a_frame_is_not_of_is_refused_with_what_there_is(world: World) -> N
     for asked, said in (
         ({"frame": 9}, "has no frame 9: it has the frames 1-3"),
         ({"stage": "film"}, "has no stage 'film': it has 'draw', 'clean', 'count'"),
+        ({"frame": 2**63}, "takes no frame=9223372036854775808"),
         ({}, "Name a frame or a stage"),
         ({"frame": 1, "stage": "draw"}, "not of both"),
     ):

@@ -467,7 +467,7 @@ def answer(record: Record, question: str, arguments: dict[str, Any]) -> Any:
     function = QUESTIONS[question]
     declared = inspect.signature(function).parameters
     for name, value in arguments.items():
-        if name not in declared or name == "record" or type(value) not in _kinds(declared[name].annotation):
+        if name not in declared or name == "record" or not _is_of(value, declared[name].annotation):
             raise BadInput(f"The question {question!r} takes no {name}={value!r}")
     try:
         inspect.signature(function).bind(record, **arguments)
@@ -476,8 +476,8 @@ def answer(record: Record, question: str, arguments: dict[str, Any]) -> Any:
     return function(record, **arguments)
 
 
-def _kinds(annotation: Any) -> tuple[type, ...]:
-    return getattr(annotation, "__args__", (annotation,))
+def _is_of(value: Any, annotation: Any) -> bool:
+    return type(value) in getattr(annotation, "__args__", (annotation,)) and (type(value) is not int or abs(value) < 2**63)
 
 
 def _row(model: Any) -> dict[str, Any]:

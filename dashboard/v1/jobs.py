@@ -24,13 +24,14 @@ blueprint = Blueprint("v1-jobs", __name__)
 Action = Literal["pause", "resume", "cancel", "requeue", "priority", "readmit", "delete"]
 Short = Annotated[str, msgspec.Meta(max_length=200)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+Frame = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)]
 _MANY = 1000
 
 
 class WhyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The ``frame``, or else the ``stage``, that is asked about."""
 
-    frame: int | None = None
+    frame: Frame | None = None
     stage: Short = ""
 
 
@@ -58,11 +59,11 @@ class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AttemptsQuery(PageQuery, frozen=True, forbid_unknown_fields=True):
-    frame: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)] | None = None
+    frame: Frame | None = None
 
 
 class LogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    frame: Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31)] | None = None
+    frame: Frame | None = None
     attempt: Short = ""
 
 
