@@ -86,7 +86,7 @@ def test_another_job_of_the_same_scene_finds_it_open_and_one_with_other_settings
         farm.run(farm.job(CUBE, tmp_path / "a", frames="1", **SMALL))
         assert farm.run(farm.job(CUBE, tmp_path / "b", frames="2", **SMALL)).was_warm
         other = farm.run(farm.job(CUBE, tmp_path / "c", frames="2", resolution=9, samples=2))
-        assert not other.was_warm
+        assert not other.was_warm and "(resolution)" in other.why_opened
         assert (other.parts[0].width, other.parts[0].height) == (172, 97)
         assert len(blender_processes()) == 1
 

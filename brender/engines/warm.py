@@ -57,16 +57,20 @@ class WarmScene:
         if self.blender != blender:
             return f"the one that was open is {self.blender.label}"
         if self.request["file"] != request["file"]:
-            return f"another scene was open, {self.request['file']}"
-        if self.request != request:
-            return "the scene was open with other settings"
+            is_sent = Path(self.request["file"]).is_relative_to(self.laid_out)
+            return "a scene sent with another job was open" if is_sent else f"another scene was open, {self.request['file']}"
         if self.job != job and self.opened["vague"]:
             return "the scene uses files that Blender does not name, and is opened again for each job"
         if not self.session.alive:
             return "the one that was open has ended"
         now = signatures(self.files, self.laid_out)
         changed = next((path for path, signature in self.files.items() if now[path] != signature), None)
-        return "" if changed is None else f"{changed} was changed since the scene was opened"
+        if changed is not None:
+            return f"{changed} was changed since the scene was opened"
+        others = [name.replace("_", " ") for name in request if name != "note" and self.request[name] != request[name]]
+        if others:
+            return f"the scene was open with other settings ({', '.join(others)})"
+        return "" if self.request == request else "a file or a setting of the scene was changed"
 
 
 class Keeper:

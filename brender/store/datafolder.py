@@ -132,7 +132,7 @@ class DataFolder:
         except Timeout as error:
             kind, named, name = role.partition("-")
             other = "another name with --name" if named else "another folder with --data"
-            which = f"{kind} {name}" if named else kind
+            which = f"{kind} called {name}" if named else kind
             raise Conflict(
                 f"Another brender {which} already uses the data folder {self.root}. Stop it, or give {other}"
             ) from error
