@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 
 from brender.model.answers import WHY_WORKER
+from brender.model.sharing import Sharing
 from brender.scheduling.assignment import assign
-from brender.scheduling.reasons import Reasons
+from brender.scheduling.reasons import Reasons, at_its_limit
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import Demand
 from brender.scheduling.worker_reasons import WorkerReasons
@@ -60,6 +61,15 @@ def test_what_a_worker_lacks_is_said_with_the_jobs_that_want_it(world: World) ->
     told = _why(world)
     assert told.startswith("Of the 2 jobs that wait, none can go to one. The worker one lacks the tag gpu")
     assert told.endswith("(shot_010 and shot_020)")
+
+
+def test_a_worker_idles_although_a_job_waits_that_has_as_many_workers_as_it_may(world: World) -> None:
+    world.add_worker("two")
+    world.submit(animation("1-3", name="shot_010", sharing=Sharing(most_workers=1)))
+    world.run(1.0)
+    idle = next(name for name, stub in world.workers.items() if stub.running is None)
+    told = world.server.why_worker(world.workers[idle].core.info.id)
+    assert told == f"The job that waits cannot go to {idle}. {at_its_limit(1, 1)} (shot_010)"
 
 
 def test_a_worker_that_somebody_disabled_is_said_to_be(world: World) -> None:

@@ -21,6 +21,7 @@ SYMPTOMS: dict[str, str] = {
     "hangs": r"seems stuck: |no sign of progress",
     "newer-blender": r"saved by Blender \d",
     "no-blender": r"no Blender\b",
+    "slow": r"workers without one render it on the CPU",
     "blender-crashes": r"was killed by SIG",
     "server-silent": r"did not answer|server silent|There is no farm in",
     "key-refused": r"does not admit this machine's key|new token \(--join\)",

@@ -33,31 +33,38 @@ class WorkerReasons:
             return self._why_closed(worker_id).said_of(1, [name])
         if worker.count:
             return f"The worker {short_name(name)} has tasks, and begins the next one in a moment"
-        if not self._roster.ready.classes:
+        limited = [job for job in self._roster.jobs.values() if job.demand.queued and not job.demand.wants_more]
+        if not self._roster.ready.classes and not limited:
             return f"The worker {short_name(name)} is idle: no job has a task that waits for a worker"
         causes: dict[str, list[str]] = {}
-        total = 0
+        total = len(limited)
+        for job in limited[:_JOBS_ASKED]:  # (they are not among the ready ones)
+            said = self._why_unable(job, worker) or self._reasons.shut(job)
+            causes.setdefault(said, []).append(self._name_of(job.demand.job))
         for kind in self._roster.ready.classes:
             total += len(kind.ready)
-            for said, job in self._hindrances(kind, worker):
+            for said, job_id in self._hindrances(kind, worker):
                 if not said:
-                    return f"The worker {short_name(name)} is about to be given a task of {self._name_of(job)}"
-                causes.setdefault(said, []).append(self._name_of(job))
+                    return f"The worker {short_name(name)} is about to be given a task of {self._name_of(job_id)}"
+                causes.setdefault(said, []).append(self._name_of(job_id))
         return self._sentence(name, total, causes)
 
     def _hindrances(self, kind: JobClass, worker: Worker) -> Iterator[tuple[str, str]]:
         """Yield why *worker* takes nothing of each ready job of *kind* ("": nothing hinders it), and the job's id."""
-        name = worker.info.name
         ready = [self._roster.jobs[rank[-1]] for rank in kind.ready[:_JOBS_ASKED]]
-        if worker.kind not in kind.able:
-            obstacle = kind.obstacles.get(worker.kind)
-            if obstacle is OUTSIDE or obstacle is None:
-                obstacle = general_obstacle(kind.need, ready[0].demand.paths, worker.info)
-            said = obstacle.said_of(1, [name]) if obstacle is not None else f"The worker {short_name(name)} cannot run it"
-            yield from ((said, job.demand.job) for job in ready)
-            return
-        for job in ready:
-            yield self._exception(job, worker), job.demand.job
+        unable = self._why_unable(ready[0], worker)
+        yield from ((unable or self._exception(job, worker), job.demand.job) for job in ready)
+
+    @staticmethod
+    def _why_unable(job: Job, worker: Worker) -> str:
+        """Return what *worker* and all like it lack for *job* and all like it, as a sentence, or ""."""
+        kind, name = job.kind, worker.info.name
+        if worker.kind in kind.able:
+            return ""
+        obstacle = kind.obstacles.get(worker.kind)
+        if obstacle is OUTSIDE or obstacle is None:
+            obstacle = general_obstacle(kind.need, job.demand.paths, worker.info)
+        return obstacle.said_of(1, [name]) if obstacle is not None else f"The worker {short_name(name)} cannot run it"
 
     def _exception(self, job: Job, worker: Worker) -> str:
         if shut := self._reasons.shut(job):
