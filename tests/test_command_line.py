@@ -18,7 +18,7 @@ from brender.api import connection as api
 from brender.api.place import user
 from brender.bus.address import free_ports
 from brender.bus.client import Client
-from brender.commands import completion, jobs, paging
+from brender.commands import completion, paging, submit
 from brender.commands.joining import join_as_client
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.main import brender
@@ -231,8 +231,8 @@ def test_a_machine_that_joined_a_farm_does_not_look_for_the_frames_that_it_waits
     def ended(connection: Client, job: str, *given: object, **more: object) -> dict[str, Any]:
         return connection.ask("job", id=job) | {"status": "completed"}
 
-    monkeypatch.setattr(jobs, "wait_for_frames", lambda *given, **more: looked.append(given) or ended(*given))
-    monkeypatch.setattr(jobs, "wait_for", ended)
+    monkeypatch.setattr(submit, "wait_for_frames", lambda *given, **more: looked.append(given) or ended(*given))
+    monkeypatch.setattr(submit, "wait_for", ended)
     words = ("submit", "--type", "command", "--paused", "--wait")
     assert command(capsys, *words, "--data", tmp_path, "--", "true").code == 0 and not looked
     assert command(capsys, *words, "--data", quiet, "--", "true").code == 0 and looked

@@ -25,6 +25,7 @@ from brender.api.options import Options
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
 from brender.commands.submit import submit
+from brender.model.hooks import NEEDS_SOMEBODY
 from brender.model.job import PRIORITY_NORMAL
 from brender.store.datafolder import DataFolder
 from tests.coloring import configuration, graded_scene
@@ -144,6 +145,17 @@ def test_a_job_is_submitted_followed_and_read(farm: Farm) -> None:
     assert "is completed" in job.why() and repr(job).endswith("'echoes', completed>")
     assert job.id in [each.id for each in farm.jobs(status="completed")] and len(farm.jobs(limit=1)) == 1
     assert farm.accounts(by="user")["rows"]
+
+
+@pytest.mark.thorough
+def test_the_answer_to_a_submission_warns_of_what_no_worker_can_run(running: LocalFarm, token: str) -> None:
+    wanted = {"command": ["true"], "tags": ("moon",), "name": "moon"}
+    with Farm(running.dashboard_url, token=token) as farm:
+        until(lambda: [each for each in farm.workers() if each.record["status"] != "offline"])
+        (warning,) = Http(running.dashboard_url, token).submit(None, wanted, silent, unseen)["warnings"]
+        assert warning.startswith(NEEDS_SOMEBODY) and "lacks the tag moon" in warning
+        assert farm.job("moon").reason == warning
+        farm.job("moon").cancel()
 
 
 @pytest.mark.thorough

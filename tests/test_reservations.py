@@ -111,10 +111,14 @@ def test_a_large_task_comes_to_its_turn_among_small_ones() -> None:
 def test_a_job_that_nobody_can_run_is_accepted_and_says_so() -> None:
     world = World()
     world.add_worker("a")
-    told = world.submit(msgspec.structs.replace(animation("1-3"), sharing=Sharing(cores=64)))
-    world.run(2)
+    told = world.submit(spec := msgspec.structs.replace(animation("1-3"), sharing=Sharing(cores=64)))
     said = world.ask("job", id=told["id"])["reason"]
     assert "each task of it reserves 64" in said and "--cores" in said
+    assert told["warnings"] == [said] and world.submit(spec) == told, "a second submission is answered alike"
+    world.act("cancel", told["id"])
+    world.run(100)
+    assert told["id"] not in world.server.farm.jobs and world.submit(spec).keys() == told.keys()
+    assert not world.submit(animation("4"))["warnings"]
 
 
 def test_a_task_uses_as_many_threads_as_it_reserves_cores_unless_it_says_fewer() -> None:

@@ -30,6 +30,7 @@ from brender.engines.openjd_templates import compile_template
 from brender.jobs.declare import job_type
 from brender.jobs.steps import STEPS
 from brender.model.errors import RenderFailed
+from brender.model.hooks import NEEDS_SOMEBODY
 from brender.model.job import JobSpec
 from brender.model.text import short_id
 from brender.model.units import in_tasks, in_words
@@ -145,7 +146,8 @@ def submit(
                 tell_more(warning)
             what = in_tasks(spec.settings, accepted["frames"], accepted["tasks"])
             say(f"Job {short_id(accepted['id'])}, {spec.name}: {what}{_where_to(accepted, spec)}")
-            if not wait and (reason := _why_it_waits(connection, accepted["id"])):
+            is_said = any(warning.startswith(NEEDS_SOMEBODY) for warning in accepted["warnings"])
+            if not wait and not is_said and (reason := _why_it_waits(connection, accepted["id"])):
                 say(f"It waits. {reason}", err=True)
         if wait:
             screen, folder = Screen(as_json), DataFolder(data)

@@ -59,6 +59,15 @@ class Reply(msgspec.Struct, frozen=True):
     message: Message
 
 
+class Accepted(msgspec.Struct, frozen=True):
+    """Answer the request *id* by *route* with what became of the submitted *job*, once it was also looked at whether a worker can
+    run it: at the end of the round, and after the commit."""
+
+    route: bytes
+    id: str
+    job: str
+
+
 class SendUp(msgspec.Struct, frozen=True):
     """Send *message* to the parent."""
 
@@ -268,8 +277,8 @@ class Exit(msgspec.Struct, frozen=True):
 
 
 Effect = (
-    Send | Reply | SendUp | Bind | Unbind | Publish | PublishFrame | DeleteJob | DropFolder | Admit | Dismiss | AdmitKeys
-    | Refuse | Deliver | ForgetHook | LoadTasks | LoadSlice
+    Send | Reply | Accepted | SendUp | Bind | Unbind | Publish | PublishFrame | DeleteJob | DropFolder
+    | Admit | Dismiss | AdmitKeys | Refuse | Deliver | ForgetHook | LoadTasks | LoadSlice
     | StartAttempt | StopAttempt | Keep | Forget | ExtendLease | Vouch | LookAt | TellLog | KeepLog | NextManager
     | LogEvent | SetLogLevel | Exit
 )  # fmt: skip

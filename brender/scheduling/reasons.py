@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 
 from brender.model.eligibility import general_obstacle
+from brender.model.hooks import NEEDS_SOMEBODY
 from brender.model.obstacle import NAMES_SHOWN, Obstacle, short_name
 from brender.model.status import ENDS_OF_WAITING, RENDERING
 from brender.model.text import plural
@@ -124,7 +125,7 @@ class Reasons:
                     idle -= worker.open and not worker.count
         if not able:
             self._add_unable(job, hindered)
-            return f"No worker can run it. {hindered.said()}"
+            return f"{NEEDS_SOMEBODY}. {hindered.said()}"
         if idle:
             return ""
         if open_workers:

@@ -63,7 +63,8 @@ class Offered(msgspec.Struct):
 
 
 class Submitted(msgspec.Struct):
-    """``frames``: its parts (pieces of a still, and the film, are counted too); ``what``: the same in words."""
+    """``frames``: its parts (pieces of a still, and the film, are counted too); ``what``: the same in words. ``warnings``: what
+    its submitter should know, such as that no worker which is connected now can run it, and why; it is accepted all the same."""
 
     id: str
     name: str

@@ -52,7 +52,7 @@ from brender.model.keys import KeyRole, Principal
 from brender.model.log_events import LEVELS
 from brender.model.nodes import WorkerInfo
 from brender.model.status import Wanted
-from brender.roles.effects import FOREIGN_KEY, Effect, KeepLog, Now, Peer, Refuse, Reply, Send, SetLogLevel
+from brender.roles.effects import FOREIGN_KEY, Accepted, Effect, KeepLog, Now, Peer, Refuse, Reply, Send, SetLogLevel
 from brender.roles.policy import Policy
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.addons import OF_ADDONS, AddOns
@@ -524,12 +524,14 @@ class ServerCore:
     def _submit(self, peer: Peer, submit: Submit, now: Now) -> None:
         job = msgspec.structs.replace(submit.job, user=peer.user) if peer.user else submit.job
         try:
-            answer: Message = Done(id=submit.id, data=self.jobs.submit(job, now))
+            self.jobs.submit(job, now)
+            answer: Effect = Accepted(peer.route, submit.id, job.id)
         except BrenderError as error:
-            answer = Sorry(id=submit.id, code=error.code, message=str(error))
+            answer = Reply(peer.route, Sorry(id=submit.id, code=error.code, message=str(error)))
         except AssertionError as error:
-            answer = Sorry(id=submit.id, code=BadInput.code, message=f"The job does not fit together: {error}")
-        self._effects.append(Reply(peer.route, answer))
+            said = f"The job does not fit together: {error}"
+            answer = Reply(peer.route, Sorry(id=submit.id, code=BadInput.code, message=said))
+        self._effects.append(answer)
 
     @staticmethod
     def _user(peer: Peer, message: Act) -> str:

@@ -27,6 +27,7 @@ from brender.model.text import job_in_words
 from brender.roles.effects import Now
 from brender.roles.server import restore
 from brender.roles.server.jobs import Selection
+from brender.roles.server.receipts import receipt_of_row
 from brender.roles.server.set_aside import REFUSED_FOR_EVER
 from brender.store.named import Record, job_id, node_id
 from brender.store.recorded import worker_info
@@ -236,7 +237,7 @@ class FarmStore:
 
     def receipt(self, job: str) -> dict[str, Any] | None:
         """Return what the submitter of *job* was told, ``None`` where there is no such job."""
-        return restore.receipt(self.writer.tables.Job.get_by_id(job)) if self.writer.has("job", job) else None
+        return receipt_of_row(self.writer.tables.Job.get_by_id(job)) if self.writer.has("job", job) else None
 
     def set_aside_digests(self) -> set[str]:
         """Return what the messages are known by that the server failed at, and does not try again."""

@@ -31,7 +31,7 @@ from brender.model.quotas import QuotaKind, check_licence
 from brender.model.sharing import NO_POOL, Sharing, check_sharing, pool_warnings
 from brender.model.status import ENDED_JOB, OPEN_JOB, JobStatus, TaskStatus
 from brender.model.text import plural, short_id
-from brender.model.units import in_tasks, in_words, several_of
+from brender.model.units import in_tasks, several_of
 from brender.roles.effects import DeleteJob, DropFolder, LoadSlice, LogEvent, Now, Send
 from brender.roles.server.activity import ActivityLog
 
@@ -74,13 +74,10 @@ class Jobs:
 
     # --- coming and going ---------------------------------------------------------------------------------------------
 
-    def submit(self, spec: JobSpec, now: Now) -> dict[str, Any]:
-        """Accept *spec*; return what the submitter is told. Raises `BadInput` or `Conflict`, with nothing changed.
-
-        A job that was accepted before is answered as it was then.
-        """
+    def submit(self, spec: JobSpec, now: Now) -> None:
+        """Accept *spec*, unless it was accepted before. Raises `BadInput` or `Conflict`, with nothing changed."""
         if spec.id in self.farm.jobs:
-            return self._receipt(self.farm.jobs[spec.id])
+            return
         check_submitted(spec)
         check_sharing(spec.sharing)
         spec = msgspec.structs.replace(spec, sharing=self._in_its_pool(spec))
@@ -135,7 +132,6 @@ class Jobs:
             job.id,
             spec.user,
         )
-        return self._receipt(job)
 
     def _in_its_pool(self, spec: JobSpec) -> Sharing:
         """Return how *spec* shares the farm: in the pool of its project, unless it says another, or none."""
@@ -492,19 +488,6 @@ class Jobs:
     def _begin_deleting(self, job_id: str, what: str) -> None:
         self.amend(job_id, {"deleting": what})
         self.emit(DeleteJob(job_id, what))
-
-    @staticmethod
-    def _receipt(job: JobState) -> dict[str, Any]:
-        return {
-            "id": job.id,
-            "name": job.spec.name,
-            "status": str(job.status),
-            "tasks": job.task_count,
-            "frames": job.part_count,
-            "what": in_words(job.spec.settings, job.part_count),
-            "output": job.spec.output,
-            "warnings": list(job.warnings),
-        }
 
     @staticmethod
     def _must_be_unfinished(job: JobState, verb: str) -> None:

@@ -415,19 +415,6 @@ def count_rendered(tables: Tables, job: str, frames: Ranges) -> int:
     return count
 
 
-def receipt(row: Any) -> dict[str, Any]:
-    """Return what the submitter of the job of *row* is told."""
-    return {
-        "id": row.id,
-        "name": row.name,
-        "status": row.status,
-        "tasks": row.task_count,
-        "frames": row.part_count,
-        "output": row.output,
-        "warnings": row.warnings,
-    }
-
-
 def _restore_attempt(farm: Farm, tables: Tables, row: Any, mono: float) -> None:
     data = row.__data__
     task_row = tables.Task.get_by_id(data["task"])

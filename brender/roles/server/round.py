@@ -37,10 +37,11 @@ from brender.farm.job_plugin import JobTypeFailed
 from brender.farm.record import Row
 from brender.model.beginning import Beginning
 from brender.model.errors import BadInput, BrenderError, Conflict, Forbidden, Paused
-from brender.roles.effects import Bind, Effect, LoadSlice, LoadTasks, Now, Peer, Refuse, Reply, Send, Unbind
+from brender.roles.effects import Accepted, Bind, Effect, LoadSlice, LoadTasks, Now, Peer, Refuse, Reply, Send, Unbind
 from brender.roles.server.core import NODE_ACTIONS, ServerCore
 from brender.roles.server.farm_store import FarmStore, Unrecordable
 from brender.roles.server.permission import permitted
+from brender.roles.server.receipts import receipt_of
 from brender.roles.server.set_aside import REFUSED_FOR_EVER, digest, without_secrets
 from brender.roles.server.strays import strays_in
 
@@ -101,6 +102,8 @@ class Round:
         self._now = now
         self._held: list[Effect] = []
         self._inputs: list[_Input] = []
+        self._accepted: list[Accepted] = []
+        """Submissions that are written, and not answered yet."""
         self._postponed: list[_Input] = []
         """What is to be applied once the farm could be read again."""
         self._refused = dict.fromkeys(store.set_aside_digests(), float("inf"))
@@ -308,6 +311,16 @@ class Round:
         if was_paused and not self.store.trouble:
             self._apply(_Input(lambda core, now: core.restored(now)))
             self.settle()
+        if self._accepted and not self.paused:
+            accepted, self._accepted = self._accepted, []
+            for each in accepted:
+                self.answer(each.route, Done(id=each.id, data=self._receipt(each.job)))
+            self.settle()
+
+    def _receipt(self, job: str) -> dict[str, object] | None:
+        """Return what the submitter of *job* is told, by what is known of it now."""
+        known = self.core.farm.jobs.get(job)
+        return receipt_of(known) if known is not None else self.store.receipt(job)
 
     def settle(self) -> None:
         """Write what was applied, and then carry out what follows from it; nothing of that while it cannot be written."""
@@ -337,7 +350,8 @@ class Round:
     def _carry_out_held(self) -> list[LoadTasks | LoadSlice]:
         """Carry out what follows from what is written; return what the core asks to have in memory."""
         held, self._held = self._held, []
-        self._links.carry_out([effect for effect in held if not isinstance(effect, LoadTasks | LoadSlice)])
+        self._accepted += [effect for effect in held if isinstance(effect, Accepted)]
+        self._links.carry_out([effect for effect in held if not isinstance(effect, Accepted | LoadTasks | LoadSlice)])
         return [effect for effect in held if isinstance(effect, LoadTasks | LoadSlice)]
 
     def _load(self, load: LoadTasks | LoadSlice) -> None:
