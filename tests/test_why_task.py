@@ -5,6 +5,7 @@ import pytest
 
 from brender.model.beginning import After
 from brender.model.errors import BrenderError
+from brender.store import why_task
 from tests.staged import install, staged
 from tests.test_progressive import do_pass, progressive
 from tests.world import World, animation, farm_of_two
@@ -48,6 +49,16 @@ def test_a_frame_says_which_stage_it_is_at_and_what_it_waits_for(world: World) -
     assert f"Frame {first} of {called} (clean) " in why(first)
     work(world)
     assert why(first) == f"Frame {first} of {called} is done"
+
+
+def test_of_the_tasks_before_a_frame_only_so_many_are_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(why_task, "_AHEAD_MOST", 3)
+    job = world.submit(animation("1-20", chunk=1))["id"]
+    world.run(1.0)
+    said = {frame: world.ask("why", job=job, frame=frame) for frame in range(1, 21)}
+    first = next(frame for frame, text in said.items() if " waits: it has its turn" in text)
+    told = [said[first + before].partition("waits: ")[2] for before in (3, 4, 10)]
+    assert [text.partition(" of the job")[0] for text in told] == ["3 tasks", "more than 3 tasks", "more than 3 tasks"]
 
 
 def test_a_frame_that_failed_says_why_and_what_helps(world: World) -> None:

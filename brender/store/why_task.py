@@ -19,6 +19,9 @@ from brender.store.job_graph import stages_of, waits
 if TYPE_CHECKING:
     from brender.store.named import Record
 
+#: How many tasks before one are counted at most: a job may have a million, and a page asks every two seconds.
+_AHEAD_MOST = 10_000
+
 
 def why_frame(record: "Record", job: Any, frame: int) -> str:
     """Return how *frame* of *job*, a row, stands and why, with the command that changes it. Raises `NotFound`."""
@@ -107,9 +110,10 @@ class _Teller:
             return _waits(self._awaited(task))
         table = self.record.tables.Task
         ahead = (table.job == self.job.id) & (table.number < task.number) & (table.status == TaskStatus.QUEUED)
-        count = table.select(fn.COUNT(table.id)).where(ahead).scalar()
+        count = table.select(table.id).where(ahead).order_by(table.number.desc()).limit(_AHEAD_MOST + 1).count()
         why = str(self.job.reason).rstrip(".") or "it has its turn as soon as a worker that may take it is free"
-        turn = f"{plural(count, 'task')} of the job {'comes' if count == 1 else 'come'} before it. " if count else ""
+        tasks = plural(count, "task") if count <= _AHEAD_MOST else f"more than {_AHEAD_MOST:,} tasks"
+        turn = f"{tasks} of the job {'comes' if count == 1 else 'come'} before it. " if count else ""
         why = f"waits: {turn}{why[:1].upper()}{why[1:]}" if turn else _waits(why)
         return f"{why}{f'.{before}' if before else ''}"
 
