@@ -84,6 +84,38 @@ def test_frames_come_and_go_of_a_job_that_bakes_first_and_it_is_baked_once(more:
     assert world.server.dispatch.audit() == []
 
 
+def bakes(world: World, job: str) -> list[str]:
+    """How the attempts at the bake of *job* stand."""
+    (baked,) = {part["task"] for part in world.ask("parts", job=job) if part["piece"] == BAKE}
+    return [each["outcome"] for each in world.ask("attempts", job=job) if each["task"] == baked]
+
+
+@pytest.mark.parametrize("done", ["nothing", "frame", "all"])
+def test_a_bake_stays_where_frames_are_to_look_otherwise_unless_another_blender_makes_it(done: str) -> None:
+    world = farm_of_two()
+    world.sweep_size = 1
+    world.start_server()
+    job = world.submit(simulating(CLOTH, film="a.mp4"))["id"]
+    world.run(3.0)
+    if done == "frame":
+        world.finish("one")
+        world.run(3.0)
+        world.finish("one")
+    elif done == "all":
+        world.finish_everything()
+    assert not isinstance(edit(world, job, settings={"samples": 9}), Sorry)
+    world.start_server()
+    stop(world)
+    assert bakes(world, job) == (["live"] if done == "nothing" else ["completed"])
+    world.run(20.0)
+    again = sorted(world.finish_everything())
+    assert again == ([1] if done == "nothing" else []) + [1, 2, 3, 3], "all frames are rendered again, and the film"
+    assert bakes(world, job) == ["completed"] and world.status(job) == "completed"
+    assert not isinstance(edit(world, job, settings={"blender": "5.0"}), Sorry)
+    assert sorted(world.finish_everything()) == [1, 1, 2, 3, 3] and bakes(world, job) == ["completed"] * 2
+    assert world.server.dispatch.audit() == []
+
+
 def test_what_others_make_before_their_frames_is_not_taken_to_serve_more_of_them() -> None:
     kind = copy(job_type("blender-bake"))
     more, spec = Edit(settings={"frames": "1-4"}), kind.prepare(simulating(CLOTH))

@@ -274,7 +274,9 @@ def check_there(file: Path, attempt: Attempt) -> None:
     """Raise `AttemptFailed` where the .blend *file* of *attempt*'s job is not there. Only this worker is known not to see it:
     another may have its folder mounted, or have heard of a new file sooner."""
     if not file.exists():
-        raise AttemptFailed(said_of_gone(file, attempt.order.job), cause=Cause.FILES, follows=Follows.ELSEWHERE)
+        is_bake = bool(attempt.order.settings.get("baked"))
+        said = said_of_gone_bake(file, attempt.order.job) if is_bake else said_of_gone(file, attempt.order.job)
+        raise AttemptFailed(said, cause=Cause.FILES, follows=Follows.ELSEWHERE)
 
 
 def make_output_folder(attempt: Attempt) -> Path:
@@ -295,6 +297,14 @@ def make_output_folder(attempt: Attempt) -> Path:
         if error.errno in NO_FOLDER:
             raise AttemptFailed(what, permanent=True, cause=Cause.FOLDER, follows=Follows.ELSEWHERE) from error
         raise AttemptFailed(what, cause=Cause.FOLDER, follows=Follows.LATER) from error
+
+
+def said_of_gone_bake(file: Path, job: str) -> str:
+    """Return that the .blend *file* with the bake of *job* is not there any more, and what to do."""
+    return (
+        f"The .blend with the bake, {file}, is not there any more, as the worker sees it: "
+        f"`brender requeue {short_id(job)} --all` bakes again and renders all frames"
+    )
 
 
 def said_of_gone(file: Path, job: str) -> str:

@@ -23,5 +23,7 @@ class Sweep(msgspec.Struct, frozen=True):
     stages: tuple[str, ...] = ()
     renames: bool = False
     """All parts get the files that their job, which was edited, now has for them."""
+    keeps: tuple[str, ...] = ()
+    """Stages of which what is completed stays so."""
     of_edit: bool = False
     """An edit asked for it: what is done would look otherwise. So it is done although the job ends meanwhile."""

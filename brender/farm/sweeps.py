@@ -44,7 +44,7 @@ def sweep_slice(farm: "Farm", job: "JobState", tasks: Sequence["TaskState"], is_
             _cancel(farm, job, task)
         elif leaves_out and (job.graph.stage(task.number).of_frames or is_superseded(job.graph, task.number)):
             cut_task(farm, job, task, numbering_of(job.spec.settings).kept)
-        elif leaves_out and not job.graph.is_remade(job.graph.place(task.number), frozenset(touched)):
+        elif _is_kept(job, task, sweep) or (leaves_out and not _is_remade(job, task, touched)):
             continue
         elif queued := _requeue(farm, job, task, sweep.statuses, frames, frozenset(touched)):
             count += queued
@@ -61,6 +61,16 @@ def sweep_slice(farm: "Farm", job: "JobState", tasks: Sequence["TaskState"], is_
     # What is queued now and not in memory comes there in its turn.
     job.cursor, job.loading = -1, False
     return sweep
+
+
+def _is_kept(job: "JobState", task: "TaskState", sweep: Sweep) -> bool:
+    """Return whether *task* is completed, and *sweep* keeps what is of its stage."""
+    return task.status is TaskStatus.COMPLETED and job.graph.stage(task.number).name in sweep.keeps
+
+
+def _is_remade(job: "JobState", task: "TaskState", touched: Iterable[str]) -> bool:
+    """Return whether *task* is to be made again, since some of the stages *touched* is that it is made of."""
+    return job.graph.is_remade(job.graph.place(task.number), frozenset(touched))
 
 
 def _in_memory(farm: "Farm", job: "JobState", loaded: "TaskState") -> "TaskState":

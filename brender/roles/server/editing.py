@@ -72,14 +72,15 @@ class Editing:
         if not revised.said:
             raise Conflict(f"The job {job.called} is so already: nothing is changed")
         grows, ended = counts[0] > job.task_count, job.status in ENDED_JOB
-        self._check_time(job, edit, revised, grows)
+        self._check_time(job, kind, edit, revised, grows)
         need = self._need(job, kind, revised)
         owned = may_own(self.farm, spec, kind)
         if revised.renames and edit.from_now_on:
             raise BadInput("The files of this job's frames get other names: leave --from-now-on out, and all are rendered again")
         said = revised.said + self._said_of_frames(job, revised, grows, rendered)
+        keeps = self._kept(job, kind, revised)
         if revised.pictures:
-            self._stop(job, f"the job was edited: {revised.said}", now)
+            self._stop(job, f"the job was edited: {revised.said}", keeps, now)
         leaving = revised.gone or any(sweep.what == "leave-out" for sweep in job.sweeps)
         parts = max(job.part_count, counts[1]) if leaving else counts[1]  # (until those that are gone are counted no more)
         job.revise(msgspec.structs.replace(spec, warnings=before.warnings), need, counts[0], parts)
@@ -102,7 +103,7 @@ class Editing:
         if revised.renames:
             self._rename(job, owned, now, user)
         elif revised.pictures and not edit.from_now_on and (job.completed_parts > 0 or job.ended_tasks > 0):
-            self.jobs.requeue(job, Selection(ALL_ENDED, of_edit=True), now, user)
+            self.jobs.requeue(job, Selection(ALL_ENDED, of_edit=True, keeps=keeps), now, user)
         elif grows or (revised.gone and ended and self._makes_of_all(job)):
             self.jobs.adopt(job, owned)
             if ended:
@@ -158,12 +159,17 @@ class Editing:
             self.jobs.set_status(job, JobStatus.QUEUED, "", now)
 
     @staticmethod
-    def _check_time(job: JobState, edit: Edit, revised: Revised, grows: bool) -> None:
+    def _check_time(job: JobState, kind: JobType, edit: Edit, revised: Revised, grows: bool) -> None:
         """Raise `Conflict` or `BadInput` where *job* stands so that the edit makes no sense."""
         if (grows or revised.gone) and job.status in (JobStatus.FAILED, JobStatus.CANCELED):
             raise Conflict(
                 f"The job {job.called} is {job.status}: queue it again first (`brender requeue {short_id(job.id)}`), and change "
                 "its frames then"
+            )
+        if grows and job.frames_deleted is not None and getattr(kind, "first_serves_all", False):
+            raise Conflict(
+                f"The frames of the job {job.called} were deleted, and with them what it made first: `brender requeue "
+                f"{short_id(job.id)} --all` makes all of it again, and frames can be added then"
             )
         if grows and any(sweep.what == "leave-out" for sweep in job.sweeps):
             raise Conflict(f"The frames of the job {job.called} are just being changed: add others in a moment")
@@ -186,12 +192,24 @@ class Editing:
         # The series that was chosen for what is done stays, unless all is rendered with another.
         return need if "blender" in revised.changed else msgspec.structs.replace(need, series=job.need.series)
 
-    def _stop(self, job: JobState, reason: str, now: Now) -> None:
-        """Have what runs of *job* stop, and queue it again: that is no failure."""
-        stopped = stop(self.farm, job, sorted(job.live), reason, now.mono)
+    @staticmethod
+    def _kept(job: JobState, kind: JobType, revised: Revised) -> tuple[str, ...]:
+        """Return the stages of *job* that are as good as before where frames look otherwise: what is made first and serves all of
+        them, such as a bake, unless another Blender is to make it or it was deleted with the frames."""
+        is_as_before = "blender" not in revised.changed and job.frames_deleted is None
+        return (job.graph.stages[0].name,) if getattr(kind, "first_serves_all", False) and is_as_before else ()
+
+    def _stop(self, job: JobState, reason: str, keeps: tuple[str, ...], now: Now) -> None:
+        """Have what runs of *job* stop, but for the stages that it *keeps*, and queue it again: that is no failure."""
+        attempts = [self.farm.attempts[each] for each in sorted(job.live)]
+        going = {each.task for each in attempts if each.task in self.farm.tasks and self._stage(job, each) in keeps}
+        stopped = stop(self.farm, job, [each.id for each in attempts if each.task not in going], reason, now.mono)
         self._tell(stopped)
-        if stopped and job.status is JobStatus.ACTIVE:
+        if stopped and not going and job.status is JobStatus.ACTIVE:
             self.jobs.set_status(job, JobStatus.QUEUED, "", now)
+
+    def _stage(self, job: JobState, attempt: AttemptState) -> str:
+        return job.graph.stage(self.farm.tasks[attempt.task].number).name
 
     def _tell(self, stopped: Iterable[AttemptState]) -> None:
         by_worker: dict[str, list[str]] = {}

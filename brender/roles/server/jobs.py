@@ -52,12 +52,14 @@ _DELETED = {
 @dataclass(frozen=True)
 class Selection:
     """What of a job is to be queued again: tasks and parts of ``statuses``, only of ``frames`` (``None``: of all).
-    ``is_empty``: the record has nothing of that kind. ``of_edit``: since the job was edited to look otherwise."""
+    ``is_empty``: the record has nothing of that kind. ``of_edit``: since the job was edited to look otherwise. ``keeps``: what is
+    completed of these stages stays so."""
 
     statuses: tuple[str, ...] = UNFINISHED
     frames: tuple[int, ...] | None = None
     is_empty: bool = False
     of_edit: bool = False
+    keeps: tuple[str, ...] = ()
 
 
 class Jobs:
@@ -305,11 +307,11 @@ class Jobs:
         job.recent.clear()
         job.refusals = Refusals(is_insisted_on=True)
         self.farm.changed_jobs.add(job.id)
-        if selection.statuses == ALL_ENDED and selection.frames is None and not job.live:
+        if selection.statuses == ALL_ENDED and selection.frames is None and not job.live and not selection.keeps:
             job.unpin()
             job.forget_missing_files()
-        wanted = Sweep("requeue", statuses=selection.statuses, frames=selection.frames, user=user, of_edit=selection.of_edit)
-        job.sweeps.append(wanted)
+        wanted = Sweep("requeue", statuses=selection.statuses, frames=selection.frames, user=user)
+        job.sweeps.append(msgspec.structs.replace(wanted, of_edit=selection.of_edit, keeps=selection.keeps))
         job.touch()
         if job.status in ENDED_JOB:
             # Not active: what may still run of it was canceled, and does not belong to what is queued now.
