@@ -11,6 +11,8 @@ from brender.roles.policy import Policy
 from brender.roles.worker.core import WorkerCore
 from brender.roles.worker.limits import Watch
 from brender.scheduling.terms import TRIED_AGAIN
+from brender.store.farm_page import counts, overview
+from brender.store.off_job import off_job
 from tests.world import World, animation, granted
 
 
@@ -523,6 +525,33 @@ def test_a_job_that_no_worker_can_write_says_so_of_all_of_them(world: World) -> 
     world.act("readmit", job)
     world.run(1)
     assert sorted(world.finish_everything()) == list(range(1, 9))
+
+
+def test_workers_that_are_to_take_nothing_more_count_as_rendering_until_they_are_done(world: World) -> None:
+    for name in ("a", "b"):
+        world.add_worker(name)
+    world.submit(animation("1-8", chunk=1))
+    world.run(1)
+    assert [overview(world.record, 0.0)["rendering"], counts(world.record)["busy_workers"]] == [2, 2]
+    for name in ("a", "b"):
+        world.act_on_node("disable", name)
+    world.run(1)
+    told = overview(world.record, 0.0)
+    assert told["workers"] == {"disabled": 2} and told["rendering"] == 2
+    world.finish("a")
+    world.run(1)
+    assert [overview(world.record, 0.0)["rendering"], counts(world.record)["busy_workers"]] == [1, 1]
+
+
+def test_a_server_that_starts_again_lets_workers_try_again_that_could_not_use_a_folder_and_says_so(world: World) -> None:
+    world.add_worker("a")
+    job = world.submit(animation("1-2"))["id"]
+    put_off(world, "a", "The folder /renders/show does not answer")
+    assert len(off_job(world.record, world.record.tables.Job.get_by_id(job), world._at().wall)["put_off"]) == 1
+    world.start_server()
+    world.run(3)
+    assert sorted(granted(world, "a")) == [1, 2]
+    assert not off_job(world.record, world.record.tables.Job.get_by_id(job), world._at().wall)["put_off"]
 
 
 def test_a_folder_that_stays_away_is_tried_less_and_less_often(world: World) -> None:

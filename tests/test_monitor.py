@@ -349,6 +349,16 @@ def test_workers_are_sorted_and_filtered() -> None:
     assert farm_view.jobs(heard, 10.0, parse_filter("user:ada status:active", farm_view.JOB_NAMES)).keys == [J1]
 
 
+def test_the_time_left_of_a_job_that_goes_over_its_frames_again_counts_later_passes_with_their_samples() -> None:
+    heard = farm()
+    settings = {"refine": "doubling", "passes": 4}
+    heard.take(event("job", J1, settings=settings, part_count=40, completed_parts=20, kept_parts=0, render_seconds=400.0), 10.0)
+    job = heard.jobs[J1]
+    assert "settings" not in job.fields and farm_view.seconds_left(job, 2, WALL) == 600.0
+    heard.take(event("job", J1, WALL + 190, completed_parts=30), 10.0)
+    assert farm_view.seconds_left(job, 0, WALL + 190) == pytest.approx(10 * 19.0 * 2), "the last ten had half as many samples"
+
+
 def test_a_job_has_a_strip_of_its_frames_a_rate_and_the_time_that_is_left() -> None:
     heard = farm()
     job = heard.jobs[J1]

@@ -5,7 +5,7 @@ whole. Passes that double the samples are fewer, and each lowers the noise by th
 root.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 #: How a frame gets better from pass to pass.
@@ -82,6 +82,15 @@ def are_alike(settings: Mapping[str, Any]) -> bool:
     return not passes_of(settings) or settings["refine"] == SAMPLES
 
 
+def weights_of(settings: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the `weight_of` the parts of each pass; none where all are alike.
+
+    >>> weights_of({"refine": "doubling", "passes": 4}), weights_of({"refine": "samples", "passes": 8})
+    ((1.0, 1.0, 2.0, 4.0), ())
+    """
+    return () if are_alike(settings) else tuple(weight_of(settings, number + 1) for number in range(passes_of(settings)))
+
+
 def weight_to_come(settings: Mapping[str, Any], completed: int, parts: int) -> float:
     """Return the mean `weight_of` those of its *parts* that such a job has still to do, where so many are *completed*: one pass
     after the other, as they mostly are.
@@ -90,8 +99,7 @@ def weight_to_come(settings: Mapping[str, Any], completed: int, parts: int) -> f
     >>> weight_to_come(halfway, 0, 40), weight_to_come(halfway, 20, 40), weight_to_come(halfway, 35, 40), weight_to_come({}, 3, 8)
     (2.0, 3.0, 4.0, 1.0)
     """
-    left = parts - completed
-    return _weight(settings, completed, parts, parts) / left if left > 0 else weight_of(settings, 0)
+    return mean_weight(weights_of(settings), completed, parts, parts) if parts > completed else weight_of(settings, 0)
 
 
 def growth(settings: Mapping[str, Any], completed: int, parts: int) -> float:
@@ -100,15 +108,18 @@ def growth(settings: Mapping[str, Any], completed: int, parts: int) -> float:
     >>> growth({"refine": "doubling", "passes": 4}, 20, 40), growth({}, 3, 8)
     (3.0, 1.0)
     """
-    done = _weight(settings, 0, completed, parts) / completed if completed > 0 else 1.0
-    return weight_to_come(settings, completed, parts) / done
+    return weight_to_come(settings, completed, parts) / mean_weight(weights_of(settings), 0, completed, parts)
 
 
-def _weight(settings: Mapping[str, Any], first: int, end: int, parts: int) -> float:
-    """Return the weight of the parts from the one numbered *first* to the one before *end*, of all *parts*, in their order."""
-    passes = passes_of(settings)
-    frames = parts / passes if passes else 0
-    if not frames:
-        return float(end - first)
-    spans = ((max(first, number * frames), min(end, (number + 1) * frames), number + 1) for number in range(passes))
-    return sum(max(0.0, last - start) * weight_of(settings, number) for start, last, number in spans)
+def mean_weight(weights: Sequence[float], first: int, end: int, parts: int) -> float:
+    """Return the mean weight of the parts from the one numbered *first* to the one before *end*, of all *parts*, in their order:
+    so many to each pass, of which the *weights* are; 1 where there are no weights, or no such parts.
+
+    >>> mean_weight((1.0, 1.0, 2.0, 4.0), 10, 30, 40), mean_weight((), 10, 30, 40)
+    (1.5, 1.0)
+    """
+    if not weights or end <= first or parts <= 0:
+        return 1.0
+    frames = parts / len(weights)
+    spans = ((max(first, number * frames), min(end, (number + 1) * frames), each) for number, each in enumerate(weights))
+    return sum(max(0.0, last - start) * weight for start, last, weight in spans) / (end - first)

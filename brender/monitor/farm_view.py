@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from brender.model.passes import mean_weight
 from brender.model.spans import left_in_words
 from brender.model.text import plural
 from brender.monitor.filters import Filter
@@ -186,16 +187,21 @@ def frames_an_hour(job: Job, wall: float) -> float | None:
 
 def seconds_left(job: Job, busy: int, wall: float) -> float | None:
     """Return how long *job* still takes, by its rate of late, else by what its frames took with as many workers as are *busy*
-    with it; ``None``: not known."""
+    with it, later passes over the frames as much longer as they have more samples; ``None``: not known."""
     to_come = job.number("part_count") - job.number("completed_parts") - job.number("given_up_parts")
     if job.status != "active" or to_come <= 0:
         return None
+    done, parts, weights = job.number("completed_parts"), job.number("part_count"), job.fields.get("pass_weights") or ()
+    mean = mean_weight(weights, done, parts, parts)
     if hourly := frames_an_hour(job, wall):
-        return to_come / hourly * 3600
-    rendered = job.number("completed_parts") - job.number("kept_parts")
+        recent = [each[1] for each in job.progress if wall - each[0] <= RATE_SECONDS]
+        return to_come / hourly * 3600 * mean / mean_weight(weights, recent[0], recent[-1], parts)
+    rendered = done - job.number("kept_parts")
     if rendered <= 0 or not busy:
         return None
-    return float(job.fields.get("render_seconds") or 0.0) / rendered * to_come / busy
+    return (
+        float(job.fields.get("render_seconds") or 0.0) / rendered * to_come / busy * mean / mean_weight(weights, 0, done, parts)
+    )
 
 
 def strip(job: Job, room: int) -> str:

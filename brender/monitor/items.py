@@ -12,6 +12,7 @@ from brender.bus.messages import Event
 from brender.engines.progress import read_text
 from brender.model.bus_figures import BusFigures, unpacked
 from brender.model.field_types import Count, Name, Seconds, Text
+from brender.model.passes import weights_of
 
 _NODE = frozenset(
     {"name", "host", "status", "reason", "wanted", "software", "stats", "last_seen", "incarnation", "pid", "address", "workers"}
@@ -36,6 +37,7 @@ KEPT: dict[str, frozenset[str]] = {
             "started",
         }
         | {"finished", "series", "deleting", "unit", "units", "units_done", "steps", "memory", "planned_tasks", "of_render"}
+        | {"pass_weights"}
     ),
     "task": frozenset({"job", "number", "status", "failures", "losses", "reason"}),
     "part": frozenset(
@@ -100,6 +102,8 @@ def kept(kind: str, fields: dict[str, Any]) -> dict[str, Any]:
     found = {name: value for name, value in fields.items() if name in names}
     if (reason := found.get("reason")) and isinstance(reason, str) and len(reason) > _REASON:
         found["reason"] = reason[:_REASON] + "…"
+    if kind == "job" and isinstance(settings := fields.get("settings"), dict):
+        found["pass_weights"] = weights_of(settings)
     if kind == "worker" and "line" in fields:
         found["phase"] = phase_of(str(fields["line"]))
     return found

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+import msgspec
+from peewee import Case
+
+from brender.model.passes import weights_of
 from brender.model.units import Shape, shape_of, units_of_shape
 
 
@@ -16,6 +20,8 @@ def listed_columns(job: Any, without: tuple[str, ...] = ()) -> list[Any]:
         makes_film(job).alias("has_film"),
         _is_denoised(text).alias("is_denoised"),
         _is_copied(text).alias("is_copied"),
+        # (Of few jobs: most go over their frames once.)
+        Case(None, [(job.passes > 0, text)], "").alias("passing"),
     ]
 
 
@@ -48,14 +54,16 @@ def _has(text: Any, words: str) -> Any:
 def with_progress(row: dict[str, Any]) -> dict[str, Any]:
     """Return *row*, of a job, with its ``progress`` (0 to 1), and that as people count it: ``units_done`` of ``units``, each a
     ``unit`` (frame, piece, film or run); where each is finished by several steps, ``steps_done`` of ``steps`` (else 0 of 0); and
-    its ``pass_number``, of its ``passes`` (0: it renders each frame once). ``done_words``: all that in words."""
+    its ``pass_number``, of its ``passes`` (0: it renders each frame once), with the ``pass_weights`` of these (`weights_of`).
+    ``done_words``: all that in words."""
     completed, parts = row["completed_parts"], row["part_count"]
     row["progress"] = completed / parts if parts else 0.0
     if "has_film" in row:
         steps = bool(row.pop("has_film")), bool(row.pop("is_denoised")), bool(row.pop("is_copied"))
         shape = Shape(row["job_type"], *steps, row["passes"])
+        row["pass_weights"] = weights_of(msgspec.json.decode(row.pop("passing") or "{}"))
     else:
-        shape = shape_of(row["settings"])
+        shape, row["pass_weights"] = shape_of(row["settings"]), weights_of(row["settings"])
     counted = units_of_shape(shape, completed, parts, row["finished_frames"])
     row |= {"unit": counted.noun, "units_done": counted.done, "units": counted.total, "pass_number": counted.number}
     return row | {"steps_done": counted.steps_done, "steps": counted.steps, "done_words": str(counted)}

@@ -39,9 +39,16 @@ def counts(record: Record) -> dict[str, int]:
     """Return the numbers that the navigation shows: unfinished jobs, workers that are there, and those that render."""
     job, worker = record.tables.Job, record.tables.Worker
     unfinished = job.select(fn.COUNT(job.id)).where(job.status.in_(_UNFINISHED) & job.deleting.not_in(GOING)).scalar()
-    busy = fn.COALESCE(fn.SUM(Case(None, [(worker.status == "busy", 1)], 0)), 0)
-    there, rendering = worker.select(fn.COUNT(worker.id), busy).where(worker.status != "offline").tuples()[0]
-    return {"unfinished_jobs": int(unfinished), "workers": int(there), "busy_workers": int(rendering)}
+    there = worker.select(fn.COUNT(worker.id)).where(worker.status != "offline").scalar()
+    return {"unfinished_jobs": int(unfinished), "workers": int(there), "busy_workers": _rendering(record)}
+
+
+def _rendering(record: Record) -> int:
+    """Return how many workers render: those that are busy, and those that finish a task although they are to take no other, such
+    as one that drains, is disabled, or whose owner is back."""
+    worker = record.tables.Worker
+    at_work = (worker.status == "busy") | ((worker.status != "offline") & (worker.job != ""))
+    return int(worker.select(fn.COUNT(worker.id)).where(at_work).scalar())
 
 
 @dataclass(frozen=True)
@@ -53,8 +60,9 @@ class Reach:
 
 
 def overview(record: Record, wall: float, reach: Reach = Reach()) -> dict[str, Any]:
-    """Return the farm at a glance: how many workers stand how, how many jobs, frames of the last hour and day, the jobs that come
-    first, each with its last picture, how long all of it takes, and what needs somebody of this *reach*."""
+    """Return the farm at a glance: how many workers stand how, and how many of them are ``rendering``; how many jobs; frames of
+    the last hour and day; the jobs that come first, each with its last picture; how long all of it takes; and what needs
+    somebody of this *reach*."""
     tables = record.tables
     worker, job = tables.Worker, tables.Job
     there = job.deleting.not_in(GOING)
@@ -66,6 +74,7 @@ def overview(record: Record, wall: float, reach: Reach = Reach()) -> dict[str, A
     workers = dict(worker.select(worker.status, fn.COUNT(worker.id)).where(known).group_by(worker.status).tuples())
     return {
         "workers": workers,
+        "rendering": _rendering(record),
         "jobs": counted,
         "frames": {name: _frames_since(record, wall - seconds) for name, seconds in (("hour", 3600.0), ("day", _DAY))},
         "active": _shown_jobs(record, ids),

@@ -40,11 +40,13 @@ class FramesDone(msgspec.Struct):
 
 
 class Overview(msgspec.Struct):
-    """``workers`` and ``jobs``: how many, by status; ``left_seconds``: until all is done (``null``: not known, or more than
+    """``workers`` and ``jobs``: how many, by status; ``rendering``: how many workers do, also of those that are to take nothing
+    more; ``left_seconds``: until all is done (``null``: not known, or more than
     ``left_least``), without the ``left_unknown`` jobs of which that is not known; ``left_words``: the same, and
     ``left_precision``: the seconds to which it is known."""
 
     workers: dict[str, int]
+    rendering: int
     jobs: dict[str, int]
     frames: FramesDone
     active: list[JobOnFarmPage]

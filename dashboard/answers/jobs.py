@@ -21,7 +21,8 @@ class Awaited(msgspec.Struct, kw_only=True):
 class Counted(Awaited, kw_only=True):
     """``progress``: the share that is done; ``units_done`` of ``units``: the same as people count it, in frames or pieces;
     where a frame is finished by several steps, ``steps_done`` of ``steps`` (else 0 of 0); ``pass_number``: in which of its
-    ``passes`` over the frames it is, 0 where it renders each once; ``done_words``: all that in words."""
+    ``passes`` over the frames it is, 0 where it renders each once; ``pass_weights``: how much work a part of each pass is, beside
+    one of the first, empty where all are alike; ``done_words``: all that in words."""
 
     progress: float
     unit: Literal["frame", "piece", "film", "run"]
@@ -30,6 +31,7 @@ class Counted(Awaited, kw_only=True):
     steps_done: int
     steps: int
     pass_number: int
+    pass_weights: list[float]
     done_words: str
 
 

@@ -21,7 +21,7 @@
     const but = told.left_unknown ? `all but ${farm.several(told.left_unknown, "job")}` : "all";
     const unknown = told.left_unknown ? ". Nothing is known of the others" : "";
     byId("figures").replaceChildren(
-      figure(`${(told.workers.busy || 0).toLocaleString()} of ${there.toLocaleString()}`, `${there === 1 ? "worker" : "workers"} ${silent ? farm.asOf() : "rendering"}`, "/workers/"),
+      figure(`${told.rendering.toLocaleString()} of ${there.toLocaleString()}`, `${there === 1 ? "worker" : "workers"} ${silent ? farm.asOf() : "rendering"}`, "/workers/"),
       figure(active.toLocaleString(), `${active === 1 ? "job" : "jobs"} rendering${waiting ? `, ${waiting.toLocaleString()} waiting` : ""}`, "/jobs/?status=queued,active,paused"),
       figure(told.frames.hour.toLocaleString(), `${told.frames.hour === 1 ? "frame" : "frames"} this hour`, "", `${farm.several(told.frames.day, "frame", "frames")} in the last day`),
       ...(share === null ? [] : [figure(`${Math.round(share * 100)} %`, `busy, ${said}`)]),

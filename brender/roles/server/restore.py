@@ -140,10 +140,13 @@ def restore(writer: Writer, now: Now) -> Farm:
 
 
 def _restore_waits(farm: Farm, tables: Tables, now: Now) -> None:
-    """Let workers that wait with a job since they had too little memory for it, which counts as a failure, wait on."""
+    """Let workers that wait with a job since they had too little memory for it, which counts as a failure, wait on. Those that
+    could not use its folders try again at once, as the record says from now on."""
     off = tables.KeptOff
-    for row in off.select().where(off.failures > 0, off.readmitted > now.wall):
-        if (job := farm.jobs.get(row.job_id)) is not None:
+    for row in off.select().where(off.readmitted > now.wall):
+        if not row.failures:
+            farm.ledger.change("kept_off", (row.job_id, row.worker_id), {"readmitted": now.wall})
+        elif (job := farm.jobs.get(row.job_id)) is not None:
             left = min(row.readmitted - now.wall, row.readmitted - row.wall)  # (clocks may have been set back)
             job.put_off[row.worker_id] = (now.mono + left, row.reason)
             job.put_off_times[row.worker_id] = row.failures
