@@ -191,6 +191,20 @@ def test_a_job_that_waits_for_one_that_failed_or_is_deleted_says_what_helps_and_
     assert world.status(second.id) == "completed"
 
 
+def test_who_submits_a_job_again_is_told_that_it_was_accepted_though_what_it_waits_for_is_deleted_since(world: World) -> None:
+    first = job(name="lighting")
+    world.submit(first)
+    second = job(after=(After(first.id),))
+    told = world.submit(second)
+    world.act("cancel", first.id)
+    while any(stub.running for stub in world.workers.values()):
+        for name in [name for name, stub in world.workers.items() if stub.running]:
+            world.end(name, stopped=True)
+    delete_record(world, first.id)
+    again = world.submit(second)
+    assert not isinstance(again, Sorry) and again == told
+
+
 def test_a_job_that_is_queued_again_waits_no_more_for_one_that_was_completed_and_is_deleted_since(world: World) -> None:
     first = job(name="lighting")
     world.submit(first)

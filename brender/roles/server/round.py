@@ -178,7 +178,7 @@ class Round:
             self.answer(peer.route, Done(id=message.id, data=known))
         elif self.paused:
             self._while_paused(peer, message)  # as the look for what was submitted before has shown
-        elif isinstance(message, Submit) and message.job.after:
+        elif isinstance(message, Submit) and message.job.after and message.job.id not in self.core.farm.jobs:
             self._submit_waiting(peer, message)
         elif isinstance(message, Reports) and strays_in(self.core.farm, message.reports):
             self._adopt(peer, message)
