@@ -10,6 +10,8 @@ from flask import Blueprint, Response, request
 from flask_login import current_user
 
 from brender import __version__
+from brender.jobs.declare import submitted_types
+from brender.jobs.schema import schema_name, settings_schema
 from brender.model.errors import BadInput
 from brender.store import questions
 from dashboard.farm import farm, user_name
@@ -147,6 +149,17 @@ def _body(kind: Any) -> Any:
         raise BadInput(f"The body makes no sense: {error}") from error
 
 
+def schema_of_settings() -> dict[str, Any]:
+    """Return what the description says of the settings of a job of any type."""
+    of_types = [{"$ref": f"#/components/schemas/{schema_name(name)}"} for name in submitted_types()]
+    other = {
+        "type": "object",
+        "title": "Settings of another job type",
+        "description": "Those of a job type of the farm's own (`GET /job-types` lists them), or the parameters of a template.",
+    }
+    return {"anyOf": [*of_types, other]}
+
+
 def _tag() -> str:
     with farm().reader.record() as record:
         change = questions.change(record)
@@ -174,6 +187,7 @@ def openapi() -> dict[str, Any]:
     for path, method, more, query, answer, content in _DESCRIBED:
         told = {"parameters": _parameters(path, query, components), "responses": _answers(answer, content, described)}
         paths.setdefault(path, {})[method] = told | more
+    components |= {schema_name(kind.name): settings_schema(kind) for kind in submitted_types().values()}
     components["Error"] = {
         "type": "object",
         "properties": {"error": {"type": "string"}, "code": {"type": "string"}},

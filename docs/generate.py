@@ -1,5 +1,6 @@
 """Writes the pages that are made from the code's own tables and declarations, so that they say what is so: `PAGES`."""
 
+import json
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -35,6 +36,7 @@ from brender.bus.messages import (
 )
 from brender.commands.main import brender
 from brender.jobs.declare import Setting, submitted_types
+from brender.jobs.schema import schema_name
 from brender.metrics.families import ALL, FAMILIES
 from brender.model import status
 from brender.model.errors import BY_CODE
@@ -348,12 +350,35 @@ def http_api() -> str:
             rows.append((f"``{method.upper()} {path}``", operation.get("summary", ""), ", ".join(given), answer))
     text += table(("request", "what it does", "what it takes", "what it answers"), rows)
     text += heading("Types", "-") + "The fields of what is taken and answered.\n\n"
+    schemas = description["components"]["schemas"]
+    of_settings = [schema_name(kind) for kind in submitted_types()]
     types: list[tuple[str, ...]] = [
         (f"``{name}``", ", ".join(f"``{field}``" for field in schema["properties"]))
-        for name, schema in sorted(description["components"]["schemas"].items())
-        if schema.get("properties")
+        for name, schema in sorted(schemas.items())
+        if schema.get("properties") and name not in of_settings
     ]
-    return text + table(("type", "fields"), types)
+    text += table(("type", "fields"), types)
+    text += heading("Settings of a submission", "-") + (
+        "The ``settings`` of a ``Submission`` have one of these types, as its ``job_type`` says. Others are refused. "
+        ":doc:`job_types` says what each means.\n\n"
+    )
+    for name in of_settings:
+        fields = [(f"``{field}``", *said_of_schema(each)) for field, each in schemas[name]["properties"].items()]
+        text += heading(name, "~") + table(("setting", "type", "values", "default"), fields)
+    return text
+
+
+def said_of_schema(schema: dict[str, Any]) -> tuple[str, str, str]:
+    """Return the type, the values and the default that the *schema* of a setting has, as cells of a table."""
+    unit = f" ({schema['x-unit']})" if "x-unit" in schema else ""
+    if "enum" in schema:
+        values = ", ".join(f"``{each}``" for each in schema["enum"])
+    elif "minimum" in schema:
+        values = f"{schema['minimum']:,} to {schema['maximum']:,}" if "maximum" in schema else f"{schema['minimum']:,} or more"
+    else:
+        values = ""
+    default = f"``{json.dumps(schema['default'])}``" if "default" in schema else ""
+    return schema["type"] + unit, values, default
 
 
 def named_schema(schema: dict[str, Any]) -> str:

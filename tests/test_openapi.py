@@ -12,6 +12,7 @@ import schemathesis
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
+from jsonschema import Draft202012Validator
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -19,8 +20,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from brender.jobs.declare import Setting, submitted_types
+from brender.jobs.schema import schema_name
 from brender.model.accounts import day_of
 from brender.model.addon import AddOn
+from brender.model.errors import BadInput
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
 from brender.store.writer import Writer
@@ -118,6 +122,37 @@ def test_every_endpoint_is_described_with_what_it_takes(described: Flask) -> Non
         path: next(iter(each["get"]["responses"]["200"]["content"])) for path, each in told["paths"].items() if "get" in each
     }
     assert (downloads["/jobs/{id}/frames.zip"], downloads["/jobs/{id}/movie.mp4"]) == ("application/zip", "video/mp4")
+
+
+def test_the_settings_of_a_submission_are_described_for_each_job_type_as_it_declares_them() -> None:
+    schemas = openapi()["components"]["schemas"]
+    submitted = schemas["Submission"]["properties"]["settings"]
+    for kind in submitted_types().values():
+        name = schema_name(kind.name)
+        assert {"$ref": f"#/components/schemas/{name}"} in submitted["anyOf"]
+        schema = schemas[name]
+        Draft202012Validator.check_schema(schema)
+        fields = schema["properties"]
+        assert fields.keys() == {each.name for each in kind.settings} - {"file"}
+        assert set(schema.get("required", ())) == {each.name for each in kind.settings if each.required} - {"file"}
+        for setting in (each for each in kind.settings if each.name in fields):
+            field = fields[setting.name]
+            assert (field["title"], field.get("x-unit", ""), field.get("default")) == (
+                setting.title,
+                setting.unit,
+                setting.default,
+            )
+            for value in ("x", 0, -1, 7, 10**9, 0.5, True, [], ["a"], [1], *setting.choices):
+                assert Draft202012Validator(field).is_valid(value) is _takes(setting, value), (kind.name, setting.name, value)
+        assert not Draft202012Validator(schema).is_valid({"nonsense": 1})
+
+
+def _takes(setting: Setting, value: Any) -> bool:
+    try:
+        setting.check(value)
+    except BadInput:
+        return False
+    return True
 
 
 def test_every_answer_that_is_json_is_described_by_a_type_of_its_own() -> None:

@@ -45,7 +45,7 @@ from brender.store.named import Record
 from brender.transfer.client import Exchange
 from dashboard.answers import submitting as answers
 from dashboard.answers.farm import declared
-from dashboard.endpoint import endpoint
+from dashboard.endpoint import endpoint, schema_of_settings
 from dashboard.farm import farm, user_name
 from dashboard.own_types import type_named
 from dashboard.sources import (
@@ -70,6 +70,7 @@ from dashboard.v1.jobs import AfterJob
 
 blueprint = Blueprint("v1-submitting", __name__)
 
+_Settings = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema=schema_of_settings())]
 Minutes = Annotated[float, msgspec.Meta(ge=0, le=MINUTES_MOST)]
 _MISSING_SHOWN = 10
 #: In place of the digest of the list of the files of an upload, as long as the farm has not got them.
@@ -96,7 +97,7 @@ class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     id: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{16})?$")] = ""
     job_type: Name = "blender-animation"
-    settings: dict[str, Any] = {}
+    settings: _Settings = {}
     source: Where | None = None
     again: Name = ""
     template: Template | None = None
