@@ -1,4 +1,4 @@
-"""Jobs: what is kept of an unfinished one in memory, and how it stands. Pure."""
+"""Unfinished jobs in memory, and their status. Pure."""
 
 from bisect import bisect_right
 from collections import deque
@@ -34,7 +34,7 @@ from brender.scheduling.chunks import chunk_size
 
 #: Warnings of one job that are kept: so many are enough to know.
 _WARNINGS_MOST = 100
-#: The shares of a job's parts at which it is kept when it was expected to be done.
+#: The shares of a job's parts at which its expected end is recorded.
 FORESEEN_AT = (0.1, 0.25, 0.5, 0.75)
 
 
@@ -70,22 +70,22 @@ class JobState(Entity):
     loading: bool = False
     completed_parts: int = 0
     finished_frames: int = 0
-    """Where a frame is finished by several steps, one after the other: of how many frames the last is done; else 0."""
+    """If a frame has several steps, one after the other: the number of frames whose last step is done; else 0."""
     kept_parts: int = 0
     """Those of them that were there already."""
     given_up_parts: int = 0
     """Those that failed or were canceled: they are not rendered unless somebody queues them again."""
     memory: int = 0
-    """Bytes that a frame of it was seen to need at most."""
+    """The most bytes that a frame of it was seen to need."""
     ended_tasks: int = 0
     failed_tasks: int = 0
     failures: int = 0
     render_seconds: float = 0.0
-    """What its completed frames took."""
+    """Seconds that its completed frames took."""
     slowest_seconds: float = 0.0
-    """What the slowest of them took."""
+    """Seconds that the slowest of them took."""
     machine_seconds: float = 0.0
-    """What its attempts took that have ended, whatever came of them."""
+    """Seconds that its ended attempts took, also those that failed."""
     joules: float = 0.0
     """The energy that these used in the ``metered_seconds`` in which that was measured."""
     metered_seconds: float = 0.0
@@ -93,9 +93,9 @@ class JobState(Entity):
     started: float | None = None
     finished: float | None = None
     revision: int = 1
-    """Which one it is of what was asked for: each edit makes another."""
+    """1 when it is submitted; each edit adds one."""
     closed: bool = False
-    """None of it may be given out, since it waits for other jobs or for a time. Not kept: it is looked at again."""
+    """No task of it may be given out, since it waits for other jobs or for a time. Not kept: a restart checks it again."""
     waiting_for: str = ""
     """What it waits for (`brender.farm.waiting`), or "" if nothing holds it up but workers."""
     deleting: str = ""
@@ -103,22 +103,22 @@ class JobState(Entity):
     frames_deleted: float | None = None
     sweeps: list[Sweep] = field(default_factory=list)
     estimates: list[Estimated] = field(default_factory=list)
-    """When it was expected to be done, at each of `FORESEEN_AT` of it."""
+    """Its expected ends, at each of `FORESEEN_AT` of its parts."""
     warnings: list[str] = field(default_factory=list)
     strikes: dict[str, int] = field(default_factory=dict)
     """Attempts that failed in a row, by worker."""
     kept_off: set[str] = field(default_factory=set)
-    """The workers that it does not go to any more."""
+    """The workers that are kept off it."""
     tasks: set[int] = field(default_factory=set)
     held_upto: int = -1
     """The highest number of a held task when tasks were last queued again: those before it are brought into memory first."""
     stopping: set[int] = field(default_factory=set)
     """Queued tasks whose last attempt was canceled and has not ended: two at once would write one file."""
     measured: dict[int, float] = field(default_factory=dict)
-    """What was measured of frames, for the ranks that the job type gives their tasks."""
+    """The measured noise of frames, from which the job type makes the ranks of their tasks."""
     live: set[str] = field(default_factory=set)
     begun: int = 0
-    """How many of its live attempts a worker has begun."""
+    """The number of its live attempts that workers have begun."""
     rests_since: float = float("-inf")
     """When the last of these ended, monotonic, as far as this server knows."""
     delayed: list[tuple[float, int]] = field(default_factory=list)
@@ -304,7 +304,7 @@ class JobState(Entity):
         return True
 
     def stand(self, status: JobStatus, reason: str, wall: float) -> bool:
-        """Let it be *status*, for *reason*; returns whether that is news."""
+        """Give it this *status*, for *reason*; return whether that is a change."""
         change(JOB_TRANSITIONS, "job", self.id, self.status, status)
         if (status, reason) == (self.status, self.reason):
             return False
@@ -319,13 +319,13 @@ class JobState(Entity):
         return True
 
     def readmit(self, worker: str) -> None:
-        """Let it go to *worker* again."""
+        """Let *worker* try it again."""
         self.kept_off.discard(worker)
         for known in (self.strikes, self.put_off, self.put_off_times):
             known.pop(worker, None)
 
     def warn(self, warning: str, subject: str = "") -> None:
-        """Put *warning* on it, unless one about the same *subject* is there."""
+        """Add *warning* to it, unless it has one about the same *subject*."""
         known = any((subject or warning) in other for other in self.warnings)
         if not known and len(self.warnings) < _WARNINGS_MOST:
             self.warnings.append(warning)
@@ -349,12 +349,12 @@ class JobState(Entity):
 
     @property
     def is_to_be_foreseen(self) -> bool:
-        """Whether it is to be kept now when it is expected to be done."""
+        """Whether its expected end is to be recorded now."""
         made = bisect_right(FORESEEN_AT, self.estimates[-1].share) if self.estimates else 0
         return self.status is JobStatus.ACTIVE and made < len(FORESEEN_AT) and self._share >= FORESEEN_AT[made]
 
     def foresee(self, seconds: float, wall: float) -> None:
-        """Keep that it is expected, at *wall*, to take so many *seconds* more."""
+        """Record that at *wall* it was expected to take so many *seconds* more."""
         self.estimates.append(Estimated(round(self._share, 4), wall, round(seconds, 3)))
         self.touch()
 
@@ -497,7 +497,7 @@ class JobState(Entity):
 
     @property
     def called(self) -> str:
-        """What a sentence for people calls it."""
+        """Its name in sentences for people."""
         return job_in_words(self.id, self.spec.name)
 
     @property

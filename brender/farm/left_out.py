@@ -1,8 +1,8 @@
-"""What an edit takes out of a job: frames, and a film that is made of more of them then. Their parts go from the record, and
-tasks that have no others end. Pure.
+"""Takes frames out of a job that is edited, and the film of the frames before the edit. Their parts leave the record, and tasks
+that have no other parts end. Pure.
 
-What is in memory is done at once (`leave_out`), so that nobody is given such a frame; the rest slice by slice
-(`brender.farm.sweeps`). The files of frames that were done stay where they are.
+Tasks in memory are cut at once (`leave_out`), so that no worker gets such a frame; the others slice by slice
+(`brender.farm.sweeps`). The files of finished frames stay where they are.
 """
 
 from collections.abc import Set
@@ -103,14 +103,14 @@ def cut_task(farm: Farm, job: JobState, task: TaskState, kept: Ranges) -> None:
 
 
 def _has_still(attempt: AttemptState, part: PartState, gone: Set[int]) -> bool:
-    """Return whether *attempt* has still to do *part*, which is one of *gone*."""
-    # What it was given, a server that restarted knows by what has begun.
+    """Return whether *attempt* still has to do *part*, which is one of *gone*."""
+    # A server that restarted knows what an attempt was given by the parts that have begun.
     is_given = attempt.has_to_do(part) and (attempt.parts is not None or part.status is PartStatus.ACTIVE)
     return part.id in gone and not part.done and is_given
 
 
 def _note(farm: Farm, attempt: AttemptState, left_out: set[int]) -> None:
-    """Let *attempt* have *left_out* of what it was given, in its row too, as a server that restarts has to know it."""
+    """Note what *attempt* has *left_out* of its grant, in its row too, since a server that restarts has to know it."""
     if left_out != attempt.left_out:
         attempt.left_out = left_out
         farm.ledger.change("attempt", attempt.id, {"left_out": sorted(left_out)})
@@ -125,5 +125,5 @@ def reported(farm: Farm, attempt: AttemptState, part: int) -> None:
 
 
 def has_only_such(attempt: AttemptState, task: TaskState) -> bool:
-    """Return whether all that *attempt* at *task* still has to do was taken out of the job, and the task is done."""
+    """Return whether the task is done, since all parts that *attempt* at *task* still has to do were taken out of the job."""
     return task.is_done and bool(attempt.left_out)

@@ -1,4 +1,4 @@
-"""Which workers take what next. Pure.
+"""Decides which workers take which tasks next. Pure.
 
 Priority first; among equals the project with the smallest share of the farm, then the user with the smallest share within it
 (brender.scheduling.shares). Of one user's jobs there the one that the fewest workers render, as far as it is decided now what
@@ -22,13 +22,13 @@ from brender.scheduling.terms import PREFETCH_MOST, Take
 #: What a take costs of a budget, and one for a worker that was looked at for a take before; a look at a job costs 1.
 TAKE_COST = 25
 NEXT_TAKE_COST = 7
-#: What it costs to find the next line of jobs.
+#: The looks that it costs to find the next line of jobs.
 LINE_COST = 10
 
 
 @dataclass(slots=True)
 class Assignment:
-    """What was decided. ``idle_served``: no idle worker is left that could take something; ``complete``: nor any other."""
+    """The decisions. ``idle_served``: no idle worker is left that could take a task; ``complete``: nor any other worker."""
 
     takes: list[Take] = field(default_factory=list)
     idle_served: bool = False

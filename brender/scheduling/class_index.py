@@ -1,4 +1,4 @@
-"""The classes that there are of workers and of open jobs, each found by what its members have in common. Pure.
+"""The classes of workers and of open jobs, each found by the features that its members share. Pure.
 
 A class is made when its first member comes, and compared with all of the other side. Of jobs there may be thousands of classes:
 with these a new class of workers is compared step by step (`ClassIndex.catch_up`), as they forget one that is no more.
@@ -79,11 +79,11 @@ class ClassIndex:
 
     @property
     def is_behind(self) -> bool:
-        """Whether some classes of workers and of jobs were not compared yet, or know one that is no more."""
+        """Whether some classes of workers and of jobs were not compared yet, or still know a class that is gone."""
         return bool(self._to_compare or self._to_forget)
 
     def catch_up(self, budget: int) -> int:
-        """Compare what was not compared yet, and return what that used of *budget*."""
+        """Compare classes that were not compared yet, and return the looks of *budget* that this used."""
         before, end = self.spent, self.spent + budget
         for waiting, look in ((self._to_forget, JobClass.forget), (self._to_compare, self._look_at)):
             while waiting and self.spent < end:
@@ -119,7 +119,7 @@ class ClassIndex:
             self._with_tag.setdefault(tag, {})[worker] = None
 
     def leave(self, worker: Worker) -> bool:
-        """Note that *worker* is no more of its class. Return whether that is no more either."""
+        """Remove *worker* from its class. Return whether the class is gone with it."""
         kind = worker.kind
         del kind.workers[worker.id]
         for tag in worker.info.tags:
@@ -138,7 +138,7 @@ class ClassIndex:
         return True
 
     def told_apart_by(self, need: Requirements) -> Iterator[Worker]:
-        """Tell workers apart by what jobs with *need* ask of them from now on; yield those that are to be classed again."""
+        """Tell workers apart by what jobs with *need* ask for, from now on; yield those that are to be classed again."""
         fresh = need.tags - self._wanted_tags
         self._wanted_tags |= fresh
         yield from [worker for tag in sorted(fresh) for worker in self._with_tag.get(tag, ())]

@@ -1,7 +1,7 @@
-"""When machines sleep and when they are woken: decisions from what waits and who is there. Pure.
+"""Decides when machines sleep and when they are woken, by the work that waits and the workers that are there. Pure.
 
-A machine sleeps only where nothing waits that its workers could do, and is woken only where something does: the two never hold at
-once, so that it does not go to and fro. What a wake costs is weighed against what is gained: see `wanted`.
+A machine sleeps only if no work waits that its workers could do, and is woken only if some does: both are never true at once, so
+that it does not sleep and wake in turn. The cost of a wake is weighed against its gain: see `wanted`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,13 +14,13 @@ from brender.scheduling.classes import Job, JobClass, Worker
 from brender.scheduling.folder_limits import Limits, inside_of
 from brender.scheduling.roster import Roster
 
-#: A further machine is woken where those that are there need longer than so many times what a wake takes.
+#: A further machine is woken if the present ones need longer than so many times the time of a wake.
 _WAKES_WORTH = 2.0
 #: Jobs of one kind that are looked at.
 _JOBS_LOOKED_AT = 200
-#: What a machine takes to fall asleep once its command has ended, in seconds. What it beats later proves that it is awake.
+#: Seconds that a machine takes to fall asleep once its command has ended. A later heartbeat proves that it is awake.
 GOING_SECONDS = 30.0
-#: In so many leases a manager, and then the server, has missed a worker that says nothing.
+#: After so many leases a manager, and then the server, has missed a silent worker.
 _LEASES_TO_BE_MISSED = 3
 
 
@@ -76,8 +76,8 @@ def may_sleep(idle: Sequence[float | None], after: float) -> bool:
 
 
 class Heard(NamedTuple):
-    """What is known of a worker that is to sleep, and that managers say is there: which start of it, the term of its
-    registration, and when it beat last, monotonic."""
+    """The last signs of a worker that is to sleep and that managers call connected: which start of it, the term of its
+    registration, and its last heartbeat, monotonic."""
 
     incarnation: int
     term: str
@@ -94,7 +94,7 @@ def is_awake(sleeper: Sleeper, heard: Heard | None, listening: float, lease: flo
     - it beats, later than it may take to fall asleep;
     - it is still there long after its manager would have missed it.
 
-    *listening*: since when the server hears without a break, monotonic. What comes at first may have waited for that.
+    *listening*: since when the server hears without a break, monotonic. The first messages may have waited for that.
     """
     if sleeper.phase is Phase.GOING or heard is None:
         return False
@@ -108,12 +108,12 @@ def is_awake(sleeper: Sleeper, heard: Heard | None, listening: float, lease: flo
 
 
 def missed_after(lease: float) -> float:
-    """Return the seconds after which the server knows that a worker is gone which says nothing any more."""
+    """Return the seconds after which the server knows that a silent worker is gone."""
     return _LEASES_TO_BE_MISSED * lease
 
 
 def works(roster: Roster, sleeping: Mapping[str, Sequence[WorkerInfo]]) -> list[Work]:
-    """Return what waits in *roster* that machines could do which sleep: *sleeping* are their workers, by machine."""
+    """Return the work that waits in *roster* for machines that sleep: *sleeping* are their workers, by machine."""
     found = []
     for kind in roster.ready.classes:
         ready = [roster.jobs[rank[-1]] for rank in kind.ready[:_JOBS_LOOKED_AT]]
@@ -130,7 +130,7 @@ def works(roster: Roster, sleeping: Mapping[str, Sequence[WorkerInfo]]) -> list[
 
 
 def has_work(roster: Roster, worker: Worker) -> bool:
-    """Return whether something waits in *roster* that *worker* could do."""
+    """Return whether work waits in *roster* that *worker* could do."""
     return any(
         worker.kind in kind.able and any(_tasks(roster, roster.jobs[rank[-1]]) for rank in kind.ready[:_JOBS_LOOKED_AT])
         for kind in roster.ready.classes

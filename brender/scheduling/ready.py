@@ -1,4 +1,4 @@
-"""The open jobs that have queued tasks, by their class and by their share, and what is asked of all classes at once. Pure.
+"""The open jobs that have queued tasks, by their class and by their share, and questions about all classes at once. Pure.
 
 A set of classes is a number with one bit for each (`JobClass.bit`), so that one operation compares it with what a worker can run.
 
@@ -35,7 +35,7 @@ class Ready:
         self._with_licence: dict[str, dict[JobClass, None]] = {}
         """The classes of jobs that need it."""
         self._shut_gates: dict[Gate, None] = {}
-        """The licences of which nothing is left, as the classes that need them were told."""
+        """The licences of which nothing is left, as far as the classes that need them know."""
 
     def add_class(self, kind: JobClass) -> None:
         """Take up the class *kind*, which has no ready jobs yet."""
@@ -58,7 +58,7 @@ class Ready:
                 del self._with_licence[licence]
 
     def place(self, job: Job, rank: Rank | None) -> bool:
-        """Let *job* stand with *rank* among the ready jobs, ``None``: not at all. Return whether its class had none before."""
+        """Give *job* its place by *rank* among the ready jobs; ``None`` removes it. Return whether its class had none before."""
         if rank == job.rank:
             return False
         kind = job.kind

@@ -1,7 +1,7 @@
-"""Everything that the scheduler knows of workers and open jobs, kept by class. Pure.
+"""The scheduler's view of workers and open jobs, kept by class. Pure.
 
-It is told of each change (`Roster.worker_changed`, `Roster.job_changed`, …), and the cost of a change does not grow with the
-number of workers or jobs. `brender.scheduling.audit` compares it with a roster that is made from nothing.
+Each change is noted here (`Roster.worker_changed`, `Roster.job_changed`, …), at a cost that does not grow with the number of
+workers or jobs. `brender.scheduling.audit` compares it with a roster that is made from nothing.
 
 Hot path, watched by benchmarks.scale and benchmarks.dispatch.
 """
@@ -88,7 +88,7 @@ class Roster:
         cores: int = 0,
         gpu_memory: int = 0,
     ) -> None:
-        """Note how a worker, new or known, now is.
+        """Note the present state of a worker, new or known.
 
         *count*: the number of its grants; *serving*: it takes tasks; *is_open*: it takes them at this moment; *reserved*: the
         bytes of memory that its grants will need beyond what it holds; *alone*: nothing else is to start on its machine;
@@ -111,7 +111,7 @@ class Roster:
             self.machines.claim(worker, cores, gpu_memory)
         self.queues.put(worker)
         if worker.machine is not None and worker.machine.blocked:
-            self.machines.offer_room(worker.machine)  # what this one lets go of, others there can have
+            self.machines.offer_room(worker.machine)  # others there can have the memory and cores that this one gives up
 
     def worker_gone(self, worker_id: str) -> None:
         """Forget a worker."""
@@ -125,7 +125,7 @@ class Roster:
             del self.by_order[worker.order]
 
     def job_changed(self, demand: Demand) -> None:
-        """Note what an open job, new or known, now wants. *demand* is the roster's from now on."""
+        """Note the present *demand* of an open job, new or known. The roster keeps the object."""
         job = self.jobs.get(demand.job)
         if job is not None and is_of_class(demand, job):
             self._note(demand, job.kind, job.assessed)
@@ -152,7 +152,7 @@ class Roster:
             newly = job.rank is None or demand.memory < before.memory or demand.alone < before.alone
             newly = newly or bool(before.kept_off and not set(before.kept_off) <= set(demand.kept_off))
             if (before.priority, before.project, before.user) == (demand.priority, demand.project, demand.user):
-                # What `take` has counted already is not counted again: mostly that is all.
+                # Attempts that `take` has counted are not counted again: mostly these are all.
                 live -= before.live
             else:
                 self._count_live(before.priority, -before.live, gates_of(before))
@@ -202,7 +202,7 @@ class Roster:
         self._reopen()
 
     def set_limit(self, gate: Gate, most: int | None) -> None:
-        """Let so many tasks that *gate* counts be out at most; ``None``: any number."""
+        """Limit the tasks that *gate* counts to *most* at a time; ``None``: any number."""
         self.gates.limit(gate, most)
         self.ready.shut(gate)
         self.version += 1
@@ -226,7 +226,7 @@ class Roster:
 
     @property
     def is_behind(self) -> bool:
-        """Whether something was not compared yet: who can run what is not known."""
+        """Whether some classes were not compared yet: nobody knows which workers can run which jobs."""
         return bool(self.stale) or self.classes.is_behind
 
     # --- decisions --------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ class Shares:
         self.weights: dict[tuple[str, str], float] = {}
         """By ``project`` or ``user`` and name; 1 for the others."""
         self.scale = 1.0
-        """What a second of machine counts now. It grows with time, instead of all shares decaying."""
+        """The weight of a second of machine now. It grows with time, so that old shares need not decay."""
         self._order: list[Place] = []
         self._numbers = 0
 
@@ -44,7 +44,7 @@ class Shares:
         self._add(found, mine, mine.used + seconds * self.scale)
 
     def set_weight(self, kind: str, name: str, weight: float) -> None:
-        """Let the shares of a project or of a user (*kind*) count with *weight*."""
+        """Set the *weight* of a project or of a user (*kind*)."""
         self.weights[kind, name] = weight
         for project in self.projects.values():
             for user in project.users.values():
@@ -52,13 +52,13 @@ class Shares:
                     self._add(project, user, user.used)
 
     def rescale(self, factor: float) -> None:
-        """Let all that was used count *factor* times what it did."""
+        """Multiply all that was used by *factor*."""
         for project in self.projects.values():
             for user in project.users.values():
                 self._add(project, user, user.used * factor)
 
     def enter(self, job: Job, rank: Rank) -> None:
-        """Let *job*, which is ready, stand in its line with *rank*."""
+        """Add *job*, which is ready, to its line, with *rank*."""
         demand, kind = job.demand, job.kind
         project = self._project(demand.project)
         user = self._user(project, demand.user)
@@ -86,7 +86,7 @@ class Shares:
         job.line = line
 
     def leave(self, job: Job, rank: Rank) -> None:
-        """Let *job* leave its line, where it stands with *rank*."""
+        """Remove *job* from its line, where it has *rank*."""
         line = job.line
         assert line is not None, "it is ready"
         job.line = None
@@ -112,7 +112,7 @@ class Shares:
             del self._order[bisect_left(self._order, lines.place)]
 
     def move(self, job: Job, before: Rank, rank: Rank) -> None:
-        """Let *job*, which stands in its line with the rank *before*, stand in the same one with *rank*."""
+        """Give *job*, which has the rank *before* in its line, the rank *rank* there."""
         assert job.line is not None, "it is ready"
         ranks = job.line.ready[job.kind]
         del ranks[bisect_left(ranks, before)]
@@ -176,7 +176,7 @@ class Shares:
             mine.used, mine.share = project.used, project.share
 
     def audit(self) -> Iterator[str]:
-        """Yield what is wrong with the reach of the lines, a sentence each."""
+        """Yield a sentence for each fault in the reach of the lines."""
         for *_, lines in self._order:
             all_reach = 0
             for line in lines.lines.values():

@@ -1,7 +1,7 @@
 """Who is given what, in the server's core: grants, recalls, and both sent again until they are answered. Pure.
 
-What is decided, and why not, is brender.scheduling's; here it is told what has changed (`Farm.changed`, `Farm.changed_jobs`), and
-what it decides is carried out. A round's work is bounded: what is left over is done in the next ones.
+brender.scheduling decides, and says why not. This module tells it of changes (`Farm.changed`, `Farm.changed_jobs`), and carries
+out its decisions. A round's work is bounded: the rest is done in the next rounds.
 
 Hot path, watched by benchmarks.dispatch and benchmarks.scale.
 """
@@ -34,8 +34,8 @@ from brender.scheduling.solitude import Solitude
 from brender.scheduling.terms import Held, Take
 from brender.scheduling.worker_reasons import WorkerReasons
 
-#: How much is decided in a round at most (`assign`, `Recalls.take_back`): some milliseconds of work. What new jobs and workers
-#: cost (`RosterUpdates.spent`, which is less) comes out of the first.
+#: The looks that a round spends on decisions at most (`assign`, `Recalls.take_back`): some milliseconds of work. New jobs and
+#: workers (`RosterUpdates.spent`, which is less) are paid for from the first.
 _ASSIGN_BUDGET = 2_000
 _RECALL_BUDGET = 500
 #: Seconds until the next look at what could be asked back, for each unit of the budget that the last one used: it takes a tenth
@@ -88,7 +88,7 @@ class Dispatch:
         self._outrun_due = 0.0
 
     def dispatch(self, now: Now) -> None:
-        """Give what can be given, ask back what should be elsewhere, send again what was not confirmed."""
+        """Grant tasks, ask back those that should be elsewhere, and send unconfirmed messages again."""
         self.farm.usages.advance(now.wall)
         self._count_running(now)
         for job_id in [job_id for job_id, due in self._updates.delayed.items() if due <= now.mono][:_DELAYED_A_ROUND]:
@@ -146,7 +146,7 @@ class Dispatch:
     # --- what the scheduler knows ---------------------------------------------------------------------------------------
 
     def _count_running(self, now: Now) -> None:
-        """Count what runs for longer than was expected as it goes. Now and then; many in several rounds."""
+        """Count attempts that run for longer than was expected, while they run. Now and then; many in several rounds."""
         if not self._to_outrun and now.mono >= self._outrun_due:
             self._outrun_due = now.mono + _OUTRUN_SECONDS
             self._to_outrun.extend(self.farm.attempts)
@@ -189,7 +189,7 @@ class Dispatch:
             worker, job = self.farm.workers[take.worker], self.farm.jobs[take.job]
             self.farm.usages.changed[job.spec.project, job.spec.user] = None
             if not job.queued:
-                # Tasks that were given out before it in this round had grown, and took the last ones.
+                # Earlier tasks of this round took more parts than planned, and nothing is left.
                 self.farm.changed.add(take.worker)
                 continue
             if not self._has_its_blender(worker, job, pinned):

@@ -1,7 +1,7 @@
 """Edits of jobs in the server's core: each is one transition, to the next revision of its job. Pure.
 
-What runs and would look otherwise is stopped and queued again; what is done and would is queued again slice by slice, as by a
-requeue. Tasks keep their numbers (`brender.jobs.edits`). Frames that are taken out go (`brender.farm.left_out`).
+Running attempts whose pictures would change are stopped and queued again. Finished frames that would change are queued again
+slice by slice, as by a requeue. Tasks keep their numbers (`brender.jobs.edits`). `brender.farm.left_out` takes frames out.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,7 +33,7 @@ from brender.roles.effects import Now, Send
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.jobs import PARTS_MOST, Emit, Jobs, Selection, check_series, check_submitted
 
-#: Tells of how many of these frames of a job something is rendered.
+#: Returns of how many of these frames of a job something is rendered.
 Rendered = Callable[[Ranges], int]
 
 
@@ -50,8 +50,8 @@ class Editing:
         self._recall = recall
 
     def edit(self, job: JobState, edit: Edit, now: Now, user: str, rendered: Rendered) -> None:
-        """Let *job* be what *edit* makes of it. *rendered* counts its frames that are. Raises `BadInput` or
-        `Conflict`, with nothing changed."""
+        """Change *job* as *edit* says. *rendered* counts its rendered frames. Raises `BadInput` or `Conflict`, with nothing
+        changed."""
         try:
             self._edit(job, guarded(job_type(job.spec.job_type), job.id, may_refuse=True), edit, now, user, rendered)
         except JobTypeFailed as failure:
@@ -87,7 +87,7 @@ class Editing:
         if revised.pictures:
             job.measured.clear()
             if spec.settings.get("keep"):
-                job.overwrite()  # what a stopped attempt has left is of the revision before
+                job.overwrite()  # what a stopped attempt leaves belongs to the earlier revision
         for warning in spec.warnings:
             job.warn(warning)
         ledger = self.farm.ledger
@@ -96,7 +96,7 @@ class Editing:
         ledger.insert("job_revision", (job.id, job.revision), fields)
         self.farm.needs_changed(job)
         if spec.sharing != before.sharing:
-            self._recall(job, now)  # what waits at workers is given out again as it is now
+            self._recall(job, now)  # tasks that wait at workers are given out again as they are now
         self.activity.note(now, "edit", f"edited {before.name}: {said}", job.id, user)
         if revised.gone or (grows and self._makes_of_all(job)):
             self._leave_out(job, now)
@@ -143,7 +143,7 @@ class Editing:
         return said
 
     def _rename(self, job: JobState, owned: tuple[Output, ...], now: Now, user: str) -> None:
-        """Have all frames of *job* made again, as files of the names that it has now. Those of before stay where they are."""
+        """Queue all frames of *job* again, under the names that it has now. The earlier files stay where they are."""
         for output in owned:
             if output[1]:
                 self.farm.ledger.put("output_owner", output, {"job": job.id})
@@ -160,7 +160,7 @@ class Editing:
 
     @staticmethod
     def _check_time(job: JobState, kind: JobType, edit: Edit, revised: Revised, grows: bool) -> None:
-        """Raise `Conflict` or `BadInput` where *job* stands so that the edit makes no sense."""
+        """Raise `Conflict` or `BadInput` if the edit makes no sense at the present status of *job*."""
         if (grows or revised.gone) and job.status in (JobStatus.FAILED, JobStatus.CANCELED):
             raise Conflict(
                 f"The job {job.called} is {job.status}: queue it again first (`brender requeue {short_id(job.id)}`), and change "
@@ -200,7 +200,7 @@ class Editing:
         return (job.graph.stages[0].name,) if getattr(kind, "first_serves_all", False) and is_as_before else ()
 
     def _stop(self, job: JobState, reason: str, keeps: tuple[str, ...], now: Now) -> None:
-        """Have what runs of *job* stop, but for the stages that it *keeps*, and queue it again: that is no failure."""
+        """Stop attempts of *job*, but for those of stages that it *keeps*, and queue their tasks again: that is no failure."""
         attempts = [self.farm.attempts[each] for each in sorted(job.live)]
         going = {each.task for each in attempts if each.task in self.farm.tasks and self._stage(job, each) in keeps}
         stopped = stop(self.farm, job, [each.id for each in attempts if each.task not in going], reason, now.mono)

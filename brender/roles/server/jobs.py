@@ -70,9 +70,9 @@ class Jobs:
         self.activity = activity
         self.emit = emit
         self._deleting: dict[str, str] = {}
-        """The names of jobs that are being deleted, by id; none of those from before a restart."""
+        """The names of jobs that are being deleted, by id; not of those that were before a restart."""
         self.frames_folder = "frames"
-        """Where the frames of a job go whose files travel, and that names no folder."""
+        """The folder for the frames of a sent job that names no folder."""
 
     # --- coming and going ---------------------------------------------------------------------------------------------
 
@@ -144,7 +144,7 @@ class Jobs:
         return msgspec.structs.replace(sharing, pool=pool)
 
     def _prepared(self, spec: JobSpec, kind: JobType) -> tuple[JobSpec, Requirements, tuple[int, int]]:
-        """Return *spec* as its job type makes it ready, what it needs, and how many tasks and parts it has. Raises `BadInput`."""
+        """Return *spec* as its job type prepares it, its requirements, and its numbers of tasks and parts. Raises `BadInput`."""
         if spec.bundle and not spec.output:
             spec = msgspec.structs.replace(spec, output=f"{self.frames_folder}/{spec.id}")
         spec = kind.prepare(spec)
@@ -200,7 +200,7 @@ class Jobs:
             self.end(job, JobStatus.FAILED, reason, now)
 
     def adopt(self, job: JobState, owned: Iterable[Output]) -> None:
-        """Take *job*, new or read from the record, into mind."""
+        """Take *job*, new or read from the record, into memory."""
         self.farm.jobs[job.id] = job
         self.farm.changed_jobs.add(job.id)
         follow(self.farm, job)
@@ -255,7 +255,7 @@ class Jobs:
         self.activity.note(now, "priority", f"set the priority of {job.spec.name} to {value}", job.id, user)
 
     def wait_otherwise(self, job: JobState, value: Beginning, now: Now, user: str) -> None:
-        """Let *job* begin by *value* from now on: when, and after which jobs. Raises `BadInput`, `NotFound` or `Conflict`."""
+        """Change when *job* begins, and after which jobs, to *value*. Raises `BadInput`, `NotFound` or `Conflict`."""
         self._must_be_unfinished(job, "made to wait")
         check_after(self.farm, job.id, value.after)
         if value.start_at != job.spec.start_at:
@@ -423,8 +423,8 @@ class Jobs:
         self.tidy(job)
 
     def tidy(self, job: JobState) -> None:
-        """Let the folder go that was made for *job*, once that is over, where it has ended before it had made anything. It is
-        made again where the job is queued again."""
+        """Remove the folder that was made for *job*, if it has ended without a file in it. It is made again if the job is queued
+        again."""
         is_in_vain = job.status in (JobStatus.CANCELED, JobStatus.FAILED) and not job.completed_parts
         if is_in_vain and job.is_over and job.spec.made_output:
             self.emit(DropFolder(job.spec.output, job.spec.made_above))
@@ -442,7 +442,7 @@ class Jobs:
                 self.farm.happened("job-attention", now.wall, job)
 
     def began(self, job: JobState, worker: str, now: Now) -> None:
-        """Let *job* be active, since *worker*, a name, renders of it."""
+        """Make *job* active, since the worker of the name *worker* renders a task of it."""
         if job.started is None:
             self.farm.happened("job-started", now.wall, job, worker=worker, status=JobStatus.ACTIVE)
             self.emit(LogEvent("job-started", {"job": job.id, "name": job.spec.name, "worker": worker}))
@@ -451,7 +451,7 @@ class Jobs:
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def amend(self, job_id: str, fields: Mapping[str, Any]) -> None:
-        """Let *job_id*, in memory or not, have these *fields*."""
+        """Set these *fields* of *job_id*, in memory or not."""
         job = self.farm.jobs.get(job_id)
         if job is None:
             self.farm.ledger.change("job", job_id, fields)

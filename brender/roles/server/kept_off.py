@@ -1,4 +1,4 @@
-"""Workers that do without a job: kept off it for what they failed, or put off for a while for what they cannot use now."""
+"""Workers that do not get a job: kept off it after failures, or put off for a while since they cannot use its folders now."""
 
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
@@ -21,8 +21,8 @@ class KeptOff:
         self._dispatch = dispatch
 
     def strike(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> None:
-        """Count a failure of *attempt*. A worker that fails *job* again and again, and never renders a frame of it between, is
-        kept off it, where another could run it."""
+        """Count a failure of *attempt*. A worker that fails *job* again and again, without a frame of it in between, is kept off
+        it, if another could run it."""
         job.strikes[attempt.worker] = strikes = job.strikes.get(attempt.worker, 0) + 1
         if strikes >= self._policy.strikes:
             self._keep_off(attempt, job, f"{plural(strikes, 'failure')} in a row; the last one", reason, now)

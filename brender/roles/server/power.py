@@ -1,7 +1,7 @@
-"""Idle machines are put to sleep and woken when work waits that they can do, in the server's core. Now and then. Pure.
+"""Puts idle machines to sleep, and wakes them when work waits that they can do, in the server's core. Now and then. Pure.
 
-A machine is all workers of one host: they sleep together. What it stands at is in the rows of its workers, so that it survives a
-restart of the server. The commands run outside of the control loop (`brender.roles.server.power_commands`).
+A machine is all workers of one host: they sleep together. Its state is in the rows of its workers, so that it survives a restart
+of the server. The commands run outside of the control loop (`brender.roles.server.power_commands`).
 """
 
 import shlex
@@ -26,9 +26,9 @@ from brender.scheduling.power import GOING_SECONDS, Heard, has_work, is_awake, m
 from brender.scheduling.roster import Roster
 
 _LOOK_SECONDS = 1.0
-#: Work has to wait for so long before a machine is woken for it: between two frames workers are free for a moment.
+#: Seconds for which work waits before a machine is woken for it: between two frames workers are free for a moment.
 _PATIENCE_SECONDS = 3.0
-#: What a wake takes, as long as none was measured; and the longest pause between two tries, in seconds.
+#: Seconds that a wake takes until one was measured; and the longest pause between two tries.
 _WAKE_SECONDS, _LONGEST_PAUSE = 60.0, 3600.0
 #: What keeps a worker asleep although work waits that it could do.
 _NOT_WANTED = (Wanted.DISABLED, Wanted.DRAINED, *UNLISTED)
@@ -46,7 +46,7 @@ class Power:
         self._idle_since: dict[str, float] = {}
         """Since when each idle worker is so, monotonic."""
         self._roused: dict[str, Sleeper] = {}
-        """Those that were taken for awake a moment ago. One that is gone at once was not: its last words had come late."""
+        """Those that were taken for awake a moment ago. One that is gone at once was not: its last messages had come late."""
         self._wake_seconds = _WAKE_SECONDS
         self._said: dict[str, str] = {}
         self._running: set[str] = set()
@@ -73,7 +73,7 @@ class Power:
         self._wake_what_is_needed(now)
 
     def see_new_jobs(self, now: Now) -> None:
-        """See which machines jobs wait for that have just come, before it is said of them why they wait."""
+        """Find the machines for which new jobs wait, before their reasons for waiting are made."""
         if self.farm.sleepers:
             self._wake_what_is_needed(now)
 
@@ -98,7 +98,7 @@ class Power:
         self.activity.note(now, "sleep", f"the machine of the worker {name} is put to sleep", user=user, worker=worker_id)
 
     def wake(self, worker_id: str, name: str, now: Now, user: str, absent: WorkerInfo | None = None) -> None:
-        """Wake the machine of the worker *worker_id*. *absent*: how it introduced itself, where it is not there. Raises
+        """Wake the machine of the worker *worker_id*. *absent*: how it introduced itself, if it is not connected. Raises
         `BrenderError`."""
         sleeper = self.farm.sleepers.get(worker_id)
         if sleeper is None and absent is not None:
@@ -183,7 +183,7 @@ class Power:
         return [each for id, each in sorted(self.farm.workers.items()) if (each.info.host or id) == machine]
 
     def _listen(self, now: Now) -> None:
-        """Note since when the server hears: after a standstill, what is heard first had waited."""
+        """Note since when the server hears without a break: after a standstill, the first messages had waited."""
         if now.mono - self._ticked > self._lease / 2:
             self._listening = self._ticked = now.mono
 
@@ -284,7 +284,7 @@ class Power:
             each.wanted = since if each.machine in machines else None
 
     def _said_of(self, machines: list[str]) -> str:
-        """Return what is said of a job that only these *machines* could do, which sleep or are being woken."""
+        """Return the reason for a job that waits for these *machines*, which sleep or are being woken."""
         sleepers = [each for machine in machines for each in self._of(machine)]
         if waking := [harmless(each.info.name) for each in sleepers if each.phase is Phase.WAKING]:
             return f"It waits for {some_of(waking)}, which {'is' if len(waking) == 1 else 'are'} being woken"
@@ -344,7 +344,7 @@ class Power:
             self.farm.changed.add(each.info.id)
 
     def _see_whether_awake(self, sleeper: Sleeper, now: Now) -> None:
-        """Let *sleeper* work, if what is heard of it proves that it is awake."""
+        """Let *sleeper* work, if its messages prove that it is awake."""
         id = sleeper.info.id
         worker = self.farm.workers.get(id)
         heard = Heard(worker.info.incarnation, worker.term, worker.beat) if worker is not None else None
@@ -360,7 +360,7 @@ class Power:
         self.activity.note(now, "wake", f"the worker {sleeper.info.name} is awake", worker=id)
 
     def _change(self, sleepers: Iterable[Sleeper], phase: Phase, now: Now) -> None:
-        """Let *sleepers* be in that *phase* since *now*, and their rows say so."""
+        """Put *sleepers* into that *phase* since *now*, and write that to their rows."""
         for each in sleepers:
             if (each.phase, phase) != (Phase.WAKING, Phase.ASLEEP):
                 each.state.since = now.wall

@@ -1,4 +1,4 @@
-"""From the record back into the server's memory: at its start, and when somebody acts on a job that has ended."""
+"""Reads the record back into the server's memory: at its start, and when a person acts on a job that has ended."""
 
 import functools
 import operator
@@ -52,7 +52,7 @@ _RANGES_A_READ = 200
 
 #: Frames that one requeue may name: each becomes a variable of an SQL statement.
 _REQUEUED_BY_NAME = 10_000
-#: Parts of one slice of a sweep: what is read, changed and written in one round.
+#: Parts of one slice of a sweep, which is read, changed and written in one round.
 SLICE_PARTS = 250
 
 
@@ -89,7 +89,7 @@ def restore(writer: Writer, now: Now) -> Farm:
     for row in tables.Worker.select().where(tables.Worker.status != WorkerStatus.OFFLINE):
         _keep_worker(farm, row)
     for manager in {worker.manager for worker in farm.workers.values()} - farm.managers.keys():
-        # It left while the server was not looking; its lease tells what became of its workers.
+        # It left while the server was away. Its lease tells what happens to its workers.
         _keep_manager(farm, tables.Manager.get_by_id(manager), mono)
     for worker in farm.workers.values():
         farm.managers[worker.manager].workers.add(worker.info.id)
@@ -153,7 +153,7 @@ def _restore_waits(farm: Farm, tables: Tables, now: Now) -> None:
 
 
 def _restore_shares(farm: Farm, tables: Tables) -> None:
-    """Read what was used of the farm, and the quotas."""
+    """Read how much of the farm was used, and the quotas."""
     usages = farm.usages
     for row in tables.Quota.select():
         quota = Quota(row.weight, row.most, row.pool, row.by_command, row.by_file)
@@ -166,7 +166,7 @@ def _restore_shares(farm: Farm, tables: Tables) -> None:
 
 
 def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
-    """Return the job of *row*, taken into *farm*'s mind."""
+    """Take the job of *row* into *farm*'s memory, and return it."""
     kind = _kind_of(row)
     facts = _facts_of(farm, row)
     spec = job_spec(row, kind, facts)
@@ -293,7 +293,7 @@ def _facts(row: Any) -> FileFacts | None:
 
 
 def _facts_of(farm: Farm, row: Any) -> FileFacts | None:
-    """Return what the .blend of the job of *row* says of itself; a job of which that cannot be read fails, and no other."""
+    """Return the facts of the .blend of the job of *row*. If they cannot be read, that job fails, and no other."""
     try:
         return _facts(row)
     except msgspec.ValidationError as error:
@@ -302,7 +302,7 @@ def _facts_of(farm: Farm, row: Any) -> FileFacts | None:
 
 
 def _kind_of(row: Any) -> JobType:
-    """Return the job type of the job of *row*; something that stands for it where it is not installed any more."""
+    """Return the job type of the job of *row*; a stand-in if it is not installed any more."""
     try:
         return guarded(job_type(row.job_type), row.id)
     except BadInput:

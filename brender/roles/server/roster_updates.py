@@ -1,6 +1,6 @@
-"""What the scheduler is told of the farm: each worker and job that changed, once a round, in the server's core. Pure.
+"""Tells the scheduler of each worker and job that changed, once a round, in the server's core. Pure.
 
-What the scheduler decided itself it knows already (`Farm.granted`). What is new to it is taken in as far as a round has time.
+The scheduler knows its own decisions already (`Farm.granted`). New jobs and workers are told as far as a round has time.
 
 Hot path, watched by benchmarks.rounds.
 """
@@ -24,8 +24,8 @@ from brender.scheduling.reasons import Reasons
 from brender.scheduling.roster import Roster
 from brender.scheduling.terms import Demand
 
-#: How much is told of new jobs and workers in a round at most, and what each of them costs (in looks, as in `assign`), beyond
-#: what comparing a new class of jobs does.
+#: The looks (as in `assign`) that a round spends on new jobs and workers at most, and those that each of them costs, beside the
+#: comparison of a new class of jobs.
 _NEW_BUDGET, _NEW_COST = 1_000, 16
 _NOBODY: frozenset[str] = frozenset()
 _NOT_PUT_OFF: Mapping[str, str] = MappingProxyType({})
@@ -49,21 +49,21 @@ class RosterUpdates:
         self._reasons, self._explanations, self._repeats = reasons, explanations, repeats
         self.new_jobs: dict[str, None] = {}
         self.new_workers: dict[str, None] = {}
-        """Those that the roster was not told of yet."""
+        """New ones, of which the roster does not know yet."""
         self.delayed: dict[str, float] = {}
         """Jobs with retries that wait, or that are put off: when the first of it may be tried."""
         self.spent = 0
-        """What it cost in the last round to tell of what was new, in looks."""
+        """The looks that the last round spent on new jobs and workers."""
         self._paths = farm.paths
-        """Those that the roster was told of."""
+        """Those that the roster knows."""
 
     @property
     def is_behind(self) -> bool:
-        """Whether the roster was not told of all that is new."""
+        """Whether new jobs or workers are left of which the roster does not know."""
         return bool(self.new_jobs or self.new_workers)
 
     def tell(self, now: Now) -> None:
-        """Tell the roster of all that changed, and of what is new as far as a round has time."""
+        """Tell the roster of all changes, and of new jobs and workers as far as a round has time."""
         farm, roster = self.farm, self.roster
         if farm.paths is not self._paths:
             self._paths = farm.paths

@@ -1,4 +1,4 @@
-"""What becomes of attempts, in the server's core: reported on, retried, lost, disowned. Pure."""
+"""The ends of attempts, in the server's core: reported, retried, lost, disowned. Pure."""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,7 +53,7 @@ WENT_BACK = "its worker had ended it, which this record, restored from before th
 LOST_ITS_STATE = "the worker restarted and lost its state"
 #: Causes of failures that may pass, since another program has what a frame needs.
 _OF_MEMORY = (Cause.MEMORY, Cause.DEVICE)
-#: More than any machine draws that renders.
+#: Watts: more than any machine that renders draws.
 _MOST_WATTS = 20_000.0
 
 
@@ -70,7 +70,7 @@ class Work:
         self._kept_off = KeptOff(farm, policy, activity, dispatch)
 
     def reports(self, manager: str, worker_id: str, reports: Sequence[AnyReport], now: Now) -> None:
-        """Take *reports* of *worker_id* and acknowledge them, those of attempts that are no longer known too."""
+        """Take the *reports* of *worker_id* and acknowledge them, also those of attempts that are no longer known."""
         acks: dict[str, int] = {}
         unknown: list[str] = []
         for report in reports:
@@ -450,7 +450,7 @@ class Work:
         if counts and outcome in (Outcome.COMPLETED, Outcome.FAILED):
             job.count_attempt(outcome is Outcome.FAILED, self.policy.failure_window)
         if not job.live and job.completed_parts == job.kept_parts:
-            job.unpin()  # nothing of it is rendered yet that others would have to match
+            job.unpin()  # no frame of it is rendered yet that others would have to match
         self.farm.changed_jobs.add(job.id)
         self.farm.forget_if_over(job)
         self.jobs.tidy(job)
@@ -476,7 +476,7 @@ class Work:
             self._try_later(task, job, task.failures, now)
 
     def _fails_too_often(self, job: JobState) -> str:
-        """Return how often attempts at *job* have failed where that is too often to go on, else ""."""
+        """Return how often attempts at *job* have failed if that is too often to go on, else ""."""
         if job.failures >= self.policy.failure_limit:
             return f"{job.failures} failed attempts in a row"
         failed, window = sum(job.recent), self.policy.failure_window
@@ -541,13 +541,13 @@ class Work:
 
 
 def _cause(report: Failed) -> Cause:
-    """Return why the attempt of *report* failed, as the accounts count it."""
+    """Return the cause of the failure in *report*, as the accounts count it."""
     if report.out_of_memory:
         return Cause.MEMORY
     return Cause.FOLDER if report.forbidden else cause_named(report.cause)
 
 
 def _plausible(used: Energy, took: float) -> Energy:
-    """Return *used* as far as a machine can have used it in the seconds that it *took*: a worker may say anything."""
+    """Return *used*, at most what a machine can use in the seconds that it *took*: a worker may report anything."""
     seconds = min(used.seconds, max(0.0, took))
     return Energy(min(used.joules, seconds * _MOST_WATTS), seconds)
