@@ -208,6 +208,26 @@ def test_a_job_that_never_had_enough_memory_waits_no_more_once_a_frame_of_it_has
     assert world.ask("job", id=job)["failed_tasks"] == 2
 
 
+def test_a_worker_that_had_enough_memory_before_is_kept_off_for_a_while_only_and_for_good_at_the_third_time() -> None:
+    world = farm()
+    world.add_worker("large")
+    job = world.submit(animation("1-40"))["id"]
+    assert world.finish("small") == [1]
+    for _ in range(2):
+        out_of_memory(world)
+        world.run(3)
+        assert granted(world, "small") == [] and world.ask("job", id=job)["kept_off"] == []
+        assert seconds_until_tried(world) > 10
+    out_of_memory(world)
+    world.run(3)
+    record = world.ask("job", id=job)
+    assert [each["worker_name"] for each in record["kept_off"]] == ["small"] and record["failures"] == 0
+    world.act("readmit", job)
+    world.run(3)
+    assert world.finish("small") and world.finish_everything() and world.status(job) == "completed"
+    assert world.server.dispatch.audit() == []
+
+
 def test_a_worker_that_comes_gets_the_frames_that_wait_for_memory_of_another() -> None:
     world = farm()
     job = world.submit(animation("1-2"))["id"]

@@ -131,6 +131,8 @@ class JobState(Entity):
     tried again."""
     put_off_times: dict[str, int] = field(default_factory=dict)
     """How often that happened in a row, by worker."""
+    rendered_by: set[str] = field(default_factory=set)
+    """The workers that have done some of it, as far as the server in this life knows."""
     refusals: Refusals = field(default_factory=Refusals)
     """The workers in a row that could not begin it."""
     baked: str = ""

@@ -80,8 +80,25 @@ class KeptOff:
         """
         times = job.put_off_times.get(attempt.worker, 0) + 1
         is_too_large = times >= self._policy.tries and job.completed_parts == job.kept_parts
-        if is_too_large or job.status in ENDED_JOB or attempt.worker in job.kept_off | job.put_off.keys():
-            return
+        if not (is_too_large or job.status in ENDED_JOB or attempt.worker in job.kept_off | job.put_off.keys()):
+            self._wait(attempt, job, times, reason, now)
+
+    def for_a_while(self, attempt: AttemptState, job: JobState, reason: str, now: Now) -> bool:
+        """Keep the worker of *attempt* off *job* for a while, where it had enough memory for frames of that before, and another
+        could run it; return whether it waits now. It waits as often in a row as one task is tried again."""
+        if attempt.worker in job.put_off:
+            return True  # it had been given this one before
+        worker, times = self._farm.workers.get(attempt.worker), job.put_off_times.get(attempt.worker, 0) + 1
+        is_lasting = attempt.worker not in job.rendered_by or times >= self._policy.tries
+        if is_lasting or worker is None or attempt.worker in job.kept_off or job.status in ENDED_JOB:
+            return False
+        if not self._dispatch.runs_elsewhere(job, worker):
+            return False
+        self._wait(attempt, job, times, reason, now)
+        return True
+
+    def _wait(self, attempt: AttemptState, job: JobState, times: int, reason: str, now: Now) -> None:
+        """Let the worker of *attempt* wait for memory with *job*, for the time number *times* in a row."""
         job.put_off_times[attempt.worker] = times
         delay = min(self._policy.memory_retry_most, self._policy.memory_retry * 4 ** min(times - 1, 10))
         job.put_off[attempt.worker] = (now.mono + delay, reason)

@@ -253,6 +253,8 @@ class Work:
             worker.go_on(next(to_do, part.frame))
         self.farm.streaks.succeeded(attempt.worker)
         job.strikes.pop(attempt.worker, None)
+        if not report.kept:
+            job.rendered_by.add(attempt.worker)
         job.put_off_times.pop(attempt.worker, None)
         self._goes_on(job)
         if report.memory > job.memory:
@@ -375,7 +377,9 @@ class Work:
         self._log_failure(report, attempt, job)
         if not (report.permanent or report.elsewhere) and (task := self._task_of(attempt)) is not None:
             self.farm.streaks.failed(attempt.worker, task.id)  # (what its machine lacks for one job, others do not need)
-        is_kept_off = report.elsewhere and self._kept_off.at_once(attempt, job, report.reason, now)
+        is_of_memory = report.elsewhere and not report.permanent and _cause(report) in _OF_MEMORY
+        is_kept_off = is_of_memory and self._kept_off.for_a_while(attempt, job, report.reason, now)
+        is_kept_off = is_kept_off or (report.elsewhere and self._kept_off.at_once(attempt, job, report.reason, now))
         is_given_up = is_kept_off and report.permanent and self._kept_off.is_given_up(attempt, job)
         self._finish(attempt, Outcome.FAILED, report.reason, now, report.seconds, _cause(report), counts=not is_kept_off)
         if is_kept_off and not is_given_up:
@@ -388,7 +392,7 @@ class Work:
         else:
             self._kept_off.strike(attempt, job, report.reason, now)
             self._retry(attempt, report.reason, now)
-            if report.elsewhere and _cause(report) in _OF_MEMORY:
+            if is_of_memory:
                 self._kept_off.wait_for_memory(attempt, job, report.reason, now)
 
     def _ran_out_of_memory(self, attempt: AttemptState, job: JobState, report: Failed, now: Now) -> None:
