@@ -114,7 +114,10 @@ def test_of_the_limits_one_user_is_shown_their_own_and_those_of_all(world: World
 def test_a_pool_that_no_worker_is_of_is_named_when_a_job_asks_for_it(world: World) -> None:
     (said,) = world.submit(shot("1-4", sharing=Sharing(pool="nigth")))["warnings"]
     assert "No connected worker is of the pool nigth" in said
-    assert not world.submit(shot("1-4", output="/other"))["warnings"]
+    other = world.submit(shot("1-4", output="/other"))
+    assert not other["warnings"]
+    world.act("edit", other["id"], {"pool": "nigth"})
+    assert world.ask("job", id=other["id"])["warnings"] == [said]
     assert pool_warnings("night", ["", "night"]) == []
     assert "there are: day and night" in pool_warnings("nigth", ["night", "day", "night"])[0]
 

@@ -27,6 +27,7 @@ from brender.model.output import Output
 from brender.model.passes import passes_of
 from brender.model.quotas import QuotaKind, check_licence
 from brender.model.ranges import Ranges
+from brender.model.sharing import pool_warnings
 from brender.model.status import ENDED_JOB, JobStatus
 from brender.model.text import plural, short_id, some_of
 from brender.roles.effects import Now, Send
@@ -88,7 +89,9 @@ class Editing:
             job.measured.clear()
             if spec.settings.get("keep"):
                 job.overwrite()  # what a stopped attempt leaves belongs to the earlier revision
-        for warning in spec.warnings:
+        pools = [worker.info.pool for worker in self.farm.workers.values()]
+        of_pool = pool_warnings(spec.sharing.pool, pools) if spec.sharing.pool != before.sharing.pool else []
+        for warning in (*spec.warnings, *of_pool):
             job.warn(warning)
         ledger = self.farm.ledger
         ledger.put("project", spec.project, {})
