@@ -7,11 +7,13 @@ import msgspec
 import pytest
 
 from brender.bus.messages import Manage
+from brender.farm.refusals import RESTS_AFTER
 from brender.model.job import After
 from brender.model.nodes import Stats
 from brender.model.sharing import Sharing
 from brender.scheduling.pace import Measured, Pace
 from brender.store.outlook import Outlook
+from tests.test_limits_and_leaving import put_off
 from tests.world import World, animation, new_id
 
 _GB = 10**9
@@ -42,7 +44,12 @@ class _Farm(World):
 
     def play(self, until: float = inf) -> None:
         """Let all workers render until nothing is left, or it is so late."""
-        while due := self._look():
+        while self.seconds.keys() - self.completed.keys():
+            if not (due := self._look()):
+                self.run(2.0, step=1.0)  # all of it rests
+                if self.now > until:
+                    return
+                continue
             name, (when, _) = min(due.items(), key=lambda each: each[1])
             if (wait := min(when, until) - self.now) > 0:
                 self.run(wait, step=wait / 4)
@@ -152,3 +159,14 @@ def test_a_job_that_begins_later_and_comes_first_has_the_workers_after_their_fra
     farm.job(60, priority=40)
     farm.job(12, priority=60, after=first, sharing=Sharing(**sharing))
     _check(farm, 0.1, after=2.5)
+
+
+def test_a_job_that_rests_is_rendered_by_nobody_until_its_rest_is_over() -> None:
+    farm = _Farm()
+    _machine(farm, "m", RESTS_AFTER)
+    farm.job(40, seconds=20.0)
+    for number in range(RESTS_AFTER):
+        put_off(farm, f"m{number}", "The folder /renders/show does not answer")
+    _machine(farm, "later", 3)
+    assert all(stub.running is None for stub in farm.workers.values())
+    _check(farm, 0.15, after=0.05)  # (one worker alone tries it first, for some seconds)

@@ -6,6 +6,9 @@ from the beginning.
 
 from dataclasses import dataclass, field
 
+#: Workers in a row that cannot begin a job now, before it rests.
+RESTS_AFTER = 5
+
 
 @dataclass(slots=True)
 class Refusals:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from brender.farm.refusals import RESTS_AFTER
 from brender.model.beginning import NIGHT
 from brender.model.failure_patterns import FailurePattern
 from brender.model.farm_file import Said
@@ -45,7 +46,7 @@ class Policy:
     """A worker that cannot use a job's folders, which are full or do not answer, tries again after this long, each further time
     after twice as long."""
     put_off_most: float = 600.0
-    refusals: int = 5
+    refusals: int = RESTS_AFTER
     """Workers in a row that cannot begin a job now, before it rests (`brender.farm.refusals`)."""
     lacking: int = 20
     """Workers in a row whose machines lack what a job needs, before it ends and the others are not asked: a small farm asks all,

@@ -31,7 +31,7 @@ _LOOKS_A_STEP = 50
 _OFFERS_A_STEP = 4
 #: A share of what is left of a job that one worker takes at once: an eighth of its part of it.
 _AT_ONCE = 8
-_MAY_START, _MAY_END, _MAY_PRESS = -1, -2, -3
+_MAY_START, _MAY_END, _MAY_PRESS, _MAY_JOIN = -1, -2, -3, -4
 #: Of ten jobs, about eight end between the bounds of a normal distribution that lie so many deviations beside the mean.
 _BOUND = 1.28
 #: What is not known of the time of parts to come, as a share of it, however many are known.
@@ -121,12 +121,17 @@ class Simulation:
                 if kind in job.work.kinds and could_take(job.work.claim, has):
                     job.kinds.add(kind)
                     job.lanes += count
+            for later, seconds in job.work.later:
+                fitting = [count for (kind, has), count in alike.items() if kind == later and could_take(job.work.claim, has)]
+                job.later += [(seconds, later, count) for count in fitting]
 
     def run(self) -> dict[str, Expected]:
         """Serve the queue; return when each job is done that these lanes can do."""
         for job in self._jobs.values():
             if not job.waits:
                 self._at(job.work.delay, job.work.job, _MAY_START)
+            for seconds, *_ in job.later:
+                self._at(seconds, job.work.job, _MAY_JOIN)
         for number, lane in enumerate(self._lanes):
             if lane.job in self._jobs:
                 self._take(self._jobs[lane.job], number, lane.width)
@@ -142,6 +147,8 @@ class Simulation:
                 self._open(self._jobs[name], when)
             elif number == _MAY_END:
                 self._look_whether_done(self._jobs[name], when)
+            elif number == _MAY_JOIN:
+                self._join(self._jobs[name], when)
             elif number == _MAY_PRESS:
                 self._press(self._jobs[name], when)
             else:
@@ -164,7 +171,7 @@ class Simulation:
         return found
 
     def _cannot_end(self, job: Job) -> bool:
-        is_for_nobody = job.left > 0 and (not job.lanes or not self._limits.most(job.need[0], 1))
+        is_for_nobody = job.left > 0 and (not (job.lanes or job.later) or not self._limits.most(job.need[0], 1))
         return is_for_nobody or not (job.waits | job.frames_of) <= self._jobs.keys()
 
     def _at(self, when: float, name: str, lane: int, hands: int = 0) -> None:
@@ -180,6 +187,17 @@ class Simulation:
         self._look_whether_done(job, when)
         if job.left and (when > 0 or job.work.rush or job.work.reclaims):
             self._at(when, job.work.job, _MAY_PRESS)  # once those that wait have taken what they can
+
+    def _join(self, job: Job, when: float) -> None:
+        """Let workers take *job* that could not before."""
+        kinds = {kind for seconds, kind, _ in job.later if seconds <= when}
+        job.lanes += sum(count for seconds, _, count in job.later if seconds <= when)
+        job.later = [each for each in job.later if each[0] > when]
+        job.kinds |= kinds
+        if job.is_open and job.left:
+            self._offer(job)
+            self._wake([number for number in self._waiting if self._lanes[number].kind in kinds], when)
+            self._at(when, job.work.job, _MAY_PRESS)
 
     def _press(self, job: Job, when: float) -> None:
         """Let workers that are at something else take *job* next, as far as it comes first: at once or when they have done what

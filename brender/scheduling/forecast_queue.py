@@ -38,6 +38,8 @@ class Job:
     """Workers that render it now."""
     lanes: int = 0
     """Workers that may."""
+    later: list[tuple[float, int, int]] = field(default_factory=list)
+    """When a kind of worker may, from then on, and how many of them there are."""
     done: float | None = None
     is_open: bool = False
 

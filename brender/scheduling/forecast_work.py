@@ -16,7 +16,8 @@ class Work:
     not done now: of a job that is not forecast, nobody knows when it will be; *delay*: seconds until it may start; *most*:
     workers that may be at it, 0 for any number; *claim*: what each task takes of its machine; *gates*: what counts its tasks, and
     may have a limit; *project* and *user*: whose share of the farm it takes; *pool*: the one that it belongs to, or "";
-    *rush* and *reclaims*: as in `brender.scheduling.terms.Demand`.
+    *rush* and *reclaims*: as in `brender.scheduling.terms.Demand`; *later*: further kinds of workers, each with the seconds after
+    which it can take them.
     """
 
     job: str
@@ -38,3 +39,4 @@ class Work:
     pool: str = ""
     rush: bool = False
     reclaims: bool = False
+    later: tuple[tuple[int, float], ...] = ()

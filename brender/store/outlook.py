@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from peewee import PeeweeException
 
+from brender.farm.refusals import RESTS_AFTER
 from brender.model.beginning import TIME
 from brender.model.job import RUSH, Requirements
 from brender.model.passes import are_alike, weight_of, weight_to_come
@@ -24,7 +25,7 @@ from brender.scheduling.pace import Begun, Measured, Pace
 from brender.store.forecast import able_kinds, estimated_part_seconds, kinds_there, need_of, parts_a_task
 from brender.store.forecast_lanes import lanes_of
 from brender.store.forecast_usage import usage_now
-from brender.store.kinds_apart import KindApart, kept_apart, workers_off
+from brender.store.kinds_apart import KindApart, kept_apart, rests, workers_off
 from brender.store.path_variables import path_variables
 
 log = logging.getLogger("brender.server")
@@ -90,7 +91,9 @@ class Outlook:
         begun = self._begun(record, rows)
         self._learn(record, rows, begun)
         paths = path_variables(record.tables)
-        kinds = kept_apart(kinds_there(record), workers_off(record, [row.id for row in rows], self._wall()))
+        put_off = workers_off(record, [row.id for row in rows], self._wall())
+        kinds = kept_apart(kinds_there(record), put_off)
+        resting = rests(put_off, RESTS_AFTER)
         takes = self._takes(record, rows)
         by_worker = {each.worker: each for each in begun}
         lanes, running = lanes_of(record, kinds, {row.id: row for row in rows}, by_worker, takes, self._pace.speed)
@@ -105,6 +108,7 @@ class Outlook:
             if (need, off) not in able:
                 able[need, off] = _numbers(need, paths, kinds, off)
             after = [each for each in row.after_jobs if each["job"] not in over]
+            later = {number: kinds[number].put_off[row.id] for number in able[need, off] if row.id in kinds[number].put_off}
             parts, sharing = parts_a_task(row), msgspec.convert(row.sharing, Sharing)
             tasks = ceil(max(0, row.part_count - row.completed_parts - row.given_up_parts) / parts) - running[row.id]
             works.append(
@@ -114,12 +118,12 @@ class Outlook:
                     order,
                     max(0, tasks),
                     seconds * parts,
-                    able[need, off],
+                    able[need, off] - later.keys(),
                     spread,
                     known,
                     frozenset(each["job"] for each in after if not each.get("by_frame")),
                     frozenset(each["job"] for each in after if each.get("by_frame")),
-                    max(0.0, row.start_at - self._wall()),
+                    max(0.0, row.start_at - self._wall(), 0.0 if running[row.id] else resting.get(row.id, 0.0)),
                     sharing.most_workers,
                     Claim(need.cores, about(row.memory), about(need.gpu_memory)),
                     (("project", row.__data__["project"]), ("user", row.user), *(("licence", each) for each in need.licences)),
@@ -128,6 +132,7 @@ class Outlook:
                     need.pool,
                     sharing.rush,
                     sharing.reclaim_at_once,
+                    tuple(later.items()),
                 )
             )
         said = forecast(lanes, works, _limits(record), usage_now(record.tables, self._wall()))
