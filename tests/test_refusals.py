@@ -54,6 +54,10 @@ def at_work(world: World) -> list[str]:
     return [name for name in NAMES if world.workers[name].running is not None]
 
 
+def why_idle(world: World, name: str) -> str:
+    return world.server.dispatch.why(world.server.farm.workers[world.workers[name].core.info.id])
+
+
 def tries(world: World, job: str) -> int:
     return sum(row["outcome"] == "failed" for row in world.ask("attempts", job=job))
 
@@ -94,11 +98,15 @@ def test_machines_that_cannot_use_a_folder_now_are_not_counted_among_those_that_
 def test_a_folder_that_five_machines_in_a_row_cannot_use_is_tried_by_one_at_a_time_until_one_can() -> None:
     world, job = put_off_by_all()
     world.run(5)
-    assert world.ask("job", id=job)["reason"].startswith(f"10 workers in a row could not run it ({AWAY}). One tries again")
+    assert world.ask("job", id=job)["reason"].startswith(f"10 workers in a row could not run it ({AWAY}). ")
+    assert f"10 workers in a row could not run it ({AWAY}). " in why_idle(world, "b")
     world.run(50)
     assert at_work(world) == []
     world.run(15)
     (name,) = at_work(world)  # a minute after the first, though ten have said so
+    said = f"10 workers in a row could not run it ({AWAY}). "
+    assert said in world.ask("job", id=job)["reason"] and said in world.ask("why", job=job, frame=100)
+    assert said in why_idle(world, "j") and "--most-workers" not in why_idle(world, "j"), "nobody asked for that"
     put_off(world, name, AWAY)
     for rest in (120, 240):
         world.run(rest + 5)
@@ -110,6 +118,7 @@ def test_a_folder_that_five_machines_in_a_row_cannot_use_is_tried_by_one_at_a_ti
     world.finish(name)
     world.run(1)
     assert at_work(world) == list(NAMES), "all go on once one frame is there"
+    assert world.ask("job", id=job)["reason"] == ""
     assert sorted(world.finish_everything())[-1] == 100 and world.status(job) == "completed"
 
 

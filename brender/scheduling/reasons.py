@@ -81,7 +81,7 @@ class Reasons:
         """Return which limit keeps *job* waiting, as a sentence, or "" if none does."""
         demand, gates = job.demand, self.roster.gates
         if demand.queued and not demand.wants_more:
-            return at_its_limit(demand.most, demand.live)
+            return demand.why_most or at_its_limit(demand.most, demand.live)
         gate = gates.closed(demand)
         return gate_is_full(gate, gates.most[gate], gates.live[gate]) if gate is not None else ""
 

@@ -1,6 +1,6 @@
 """Why a worker renders nothing, as sentences. Made from the same classes that decide, so that they are true. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
 from brender.model.eligibility import general_obstacle
@@ -17,13 +17,20 @@ _JOBS_ASKED, _CAUSES_SHOWN = 200, 3
 
 class WorkerReasons:
     """Sentences about the workers of *roster*. *reasons* says why jobs wait; *why_closed* why the worker with this id takes no
-    new tasks now; *name_of* what the job with this id is called."""
+    new tasks now; *name_of* what the job with this id is called; *resting* which jobs that the roster does not have rest for a
+    while, and why."""
 
     def __init__(
-        self, roster: Roster, reasons: Reasons, why_closed: Callable[[str], Obstacle], name_of: Callable[[str], str]
+        self,
+        roster: Roster,
+        reasons: Reasons,
+        why_closed: Callable[[str], Obstacle],
+        name_of: Callable[[str], str],
+        resting: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._roster, self._reasons = roster, reasons
         self._why_closed, self._name_of = why_closed, name_of
+        self._resting = resting
 
     def reason(self, worker_id: str) -> str:
         """Return why the worker *worker_id*, which is there and renders nothing, does not."""
@@ -34,10 +41,13 @@ class WorkerReasons:
         if worker.count:
             return f"The worker {short_name(name)} has tasks, and begins the next one in a moment"
         limited = [job for job in self._roster.jobs.values() if job.demand.queued and not job.demand.wants_more]
-        if not self._roster.ready.classes and not limited:
+        resting = self._resting()
+        if not self._roster.ready.classes and not limited and not resting:
             return f"The worker {short_name(name)} is idle: no job has a task that waits for a worker"
         causes: dict[str, list[str]] = {}
-        total = len(limited)
+        total = len(limited) + len(resting)
+        for job_id, said in resting.items():
+            causes.setdefault(said, []).append(self._name_of(job_id))
         for job in limited[:_JOBS_ASKED]:  # (they are not among the ready ones)
             said = self._why_unable(job, worker) or self._reasons.shut(job)
             causes.setdefault(said, []).append(self._name_of(job.demand.job))

@@ -495,7 +495,7 @@ class ServerCore:
         worker.frame, worker.fraction, worker.line = frame, progress.fraction, progress.line[:500]
         worker.touch()
         if progress.fraction:
-            self.work.shows_progress(progress.attempt)
+            self.work.shows_progress(progress.attempt, now)
 
     def _makes_frames(self, attempt: str) -> bool:
         """Return whether *attempt* is at frames: a film has none that it could be said to be at, nor has a run of a program."""

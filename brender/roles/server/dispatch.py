@@ -17,6 +17,7 @@ from brender.farm.stages import grow, queue_again
 from brender.farm.tasks import AttemptState
 from brender.model.eligibility import general_obstacle
 from brender.model.nodes import choose_blender, choose_series
+from brender.model.status import OPEN_JOB
 from brender.roles.effects import Now, Send
 from brender.roles.policy import Policy
 from brender.roles.server.availability import job_at, why_closed, why_nobody
@@ -74,6 +75,7 @@ class Dispatch:
             self._reasons,
             lambda worker: why_closed(farm, farm.workers[worker]),
             lambda job: farm.jobs[job].spec.name,
+            lambda: {id: job.refusals.said for id, job in farm.jobs.items() if _rests(job)},
         )
         self.roster = self._roster
         self.explanations = Explanations(farm, policy, jobs, self._roster, self._reasons)
@@ -322,7 +324,7 @@ class Dispatch:
             if refusals.rests_until is not None:
                 refusals.rests_until = None
             elif job.begun:
-                refusals.clear()
+                self.jobs.can_begin(job, now)
             else:
                 refusals.tries_until = None
             self.farm.changed_jobs.add(job.id)
@@ -333,3 +335,7 @@ class Dispatch:
             for _, task_id in over:
                 if task_id in self.farm.tasks:
                     queue_again(self.farm, job, self.farm.tasks[task_id])
+
+
+def _rests(job: JobState) -> bool:
+    return job.refusals.rests_until is not None and job.status in OPEN_JOB

@@ -11,7 +11,6 @@ from brender.farm.farm import Farm
 from brender.farm.job_plugin import JobTypeFailed, guarded
 from brender.farm.jobs import JobState
 from brender.farm.output_owners import delete_files, may_own, own, retire_files
-from brender.farm.refusals import Refusals
 from brender.farm.stages import waits_for_jobs
 from brender.farm.sweep import Sweep
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, sweep_slice
@@ -281,7 +280,7 @@ class Jobs:
         for each in chosen:
             job.readmit(each)
             self.farm.ledger.change("kept_off", (job.id, each), {"readmitted": now.wall})
-        job.refusals.clear()
+        self.can_begin(job, now)
         self.farm.changed_jobs.add(job.id)
         workers = "1 worker" if len(chosen) == 1 else f"{len(chosen)} workers" if chosen else "all workers"
         self.activity.note(now, "readmit", f"{workers} may try {job.spec.name} again", job.id, user)
@@ -305,7 +304,8 @@ class Jobs:
         self.adopt(job, may_own(self.farm, job.spec, job.type))
         job.failures = 0
         job.recent.clear()
-        job.refusals = Refusals(is_insisted_on=True)
+        self.can_begin(job, now)
+        job.refusals.is_insisted_on = True
         self.farm.changed_jobs.add(job.id)
         if selection.statuses == ALL_ENDED and selection.frames is None and not job.live and not selection.keeps:
             job.unpin()
@@ -446,7 +446,15 @@ class Jobs:
         if job.started is None:
             self.farm.happened("job-started", now.wall, job, worker=worker, status=JobStatus.ACTIVE)
             self.emit(LogEvent("job-started", {"job": job.id, "name": job.spec.name, "worker": worker}))
-        self.set_status(job, JobStatus.ACTIVE, "", now)
+        self.set_status(job, JobStatus.ACTIVE, job.refusals.said, now)
+
+    def can_begin(self, job: JobState, now: Now) -> None:
+        """Let all workers have *job*, which one could begin, or a person says so: who could not is counted from nothing."""
+        said = job.refusals.said
+        if job.refusals.clear():
+            self.farm.changed_jobs.add(job.id)
+        if said and job.reason == said:
+            self.set_status(job, job.status, "", now)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 

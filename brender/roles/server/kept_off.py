@@ -128,8 +128,8 @@ class KeptOff:
         delay = min(self._policy.put_off_most, self._policy.put_off * 2 ** min(refusals.rests, 10))
         refusals.rests += 1
         refusals.said = (
-            f"{len(refusals.put_off)} workers in a row could not run it ({reason}). One tries again in some minutes; "
-            f"`brender readmit {short_id(job.id)}` lets all try at once"
+            f"{len(refusals.put_off)} workers in a row could not run it ({reason}). One worker at a time tries it, with pauses "
+            f"of some minutes; `brender readmit {short_id(job.id)}` lets all try at once"
         )
         refusals.rests_until, refusals.tries_until = now.mono + delay, None
         if refusals.rests == 1:

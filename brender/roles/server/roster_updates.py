@@ -252,6 +252,7 @@ class RosterUpdates:
             job.spec.sharing.rush,
             job.spec.sharing.reclaim_at_once,
             *_scene(job),
+            job.refusals.said,
         )
 
 

@@ -256,7 +256,7 @@ class Work:
         if not report.kept:
             job.rendered_by.add(attempt.worker)
         job.put_off_times.pop(attempt.worker, None)
-        self._goes_on(job)
+        self.jobs.can_begin(job, now)
         if report.memory > job.memory:
             self.farm.needs_changed(job)
         job.count_part(task.number, report.seconds, report.memory, report.kept)
@@ -336,14 +336,10 @@ class Work:
         self.activity.note(now, "drained", f"the worker {worker.info.name} is drained: it {why}", worker=worker_id)
         self.dispatch.recall(worker, now)
 
-    def shows_progress(self, attempt_id: str) -> None:
+    def shows_progress(self, attempt_id: str, now: Now) -> None:
         """Note that the attempt renders: it could begin its job. Hot path, watched by benchmarks.dispatch."""
         if (attempt := self.farm.attempts.get(attempt_id)) is not None:
-            self._goes_on(self.farm.jobs[attempt.job])
-
-    def _goes_on(self, job: JobState) -> None:
-        if job.refusals.clear():
-            self.farm.changed_jobs.add(job.id)
+            self.jobs.can_begin(self.farm.jobs[attempt.job], now)
 
     def _end_where_the_rest_is_gone(self, attempt: AttemptState, job: JobState, now: Now) -> None:
         """Let *attempt* stop where all that it has left was taken out of *job*: its task is done."""
