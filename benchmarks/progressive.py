@@ -1,12 +1,13 @@
-"""How soon a shot is watchable that is refined pass by pass, and what that costs: 48 frames on two workers, against a plain job.
+"""How soon a shot is watchable that is refined pass by pass, and what that costs: on two workers, against a plain job.
 
-    python -m benchmarks.progressive [--quick]
+    python -m benchmarks.progressive [--quick] [--frames 48]
 
-Each job is rendered by a farm of its own on this machine, to linear OpenEXR: as it is, and refined in eight passes; and the same
-with adaptive sampling, which is drafted first. Told are the seconds until every frame is there, and until all is done, each
+Each job is rendered by a farm of its own on this machine, to linear OpenEXR: as it is, and refined in passes; and the same with
+adaptive sampling, which is drafted first. Told are the seconds until every frame is there, and until all is done, each
 against all of the plain job; and the largest difference of the final pictures.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from typing import Any
 import numpy
 import OpenImageIO as oiio
 
-from benchmarks.report import arguments, report
+from benchmarks.report import report
 from benchmarks.scenes import make_scene
 from brender.bus.client import Client
 from brender.commands.localfarm import FarmPlan, LocalFarm
@@ -98,8 +99,11 @@ def adaptive(blender: Blender, file: Path) -> Path:
 
 
 def main() -> None:
-    quick = arguments(__doc__.splitlines()[0]).quick
-    frames, samples = (6, 64) if quick else (48, 768)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a short run: enough to see that it works")
+    parser.add_argument("--frames", type=int, default=16, help="how many frames")
+    options = parser.parse_args()
+    frames, samples = (6, 64) if options.quick else (options.frames, 768)
     blender = own_bpy()
     if blender is None:
         raise SystemExit("the bpy package is needed: pip install 'brender[blender]'")
