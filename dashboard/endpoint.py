@@ -21,7 +21,7 @@ PREFIX = "/api/v1"
 Query = TypeVar("Query", bound=msgspec.Struct)
 _ERROR = {"$ref": "#/components/schemas/Error"}
 _MEANINGS = {
-    400: "What was sent makes no sense; `error` says why",
+    400: "The request is not valid; `error` says why",
     401: "Nobody has signed in, and no good token was shown",
     403: "The user may not do that",
     404: "There is no such thing",

@@ -182,9 +182,7 @@ def test_a_job_that_cannot_be_read_from_the_record_fails_and_the_others_go_on() 
     world.run(1.0)
     world.finish_everything()
     assert (world.status(mine), world.status(other)) == ("failed", "completed")
-    assert world.ask("job", id=mine)["reason"].startswith(
-        "What its .blend says of itself cannot be read from the record any more"
-    )
+    assert world.ask("job", id=mine)["reason"].startswith("The facts of its .blend cannot be read from the record any more")
 
 
 def test_a_sweep_loses_nothing_when_that_of_another_job_raises(monkeypatch: pytest.MonkeyPatch) -> None:

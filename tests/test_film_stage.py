@@ -10,6 +10,7 @@ from brender.model.errors import BadInput
 from brender.model.grant import Grant
 from brender.model.job import FILM, JobSpec
 from brender.roles.policy import Policy
+from brender.roles.server.jobs import USES_FRAMES
 from tests.world import World, animation, facts, farm_of_two
 
 
@@ -92,7 +93,7 @@ def test_frames_are_not_queued_again_while_the_film_is_made_of_them(world: World
     while not holds_film(world):
         world.finish(next(name for name, stub in world.workers.items() if stub.core.running))
     answer = world.act("requeue", spec.id, "1")
-    assert isinstance(answer, Sorry) and "is being made now" in answer.message
+    assert isinstance(answer, Sorry) and USES_FRAMES in answer.message
     world.finish_everything()
     assert world.status(spec.id) == "completed"
 

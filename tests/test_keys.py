@@ -228,7 +228,7 @@ def test_a_server_that_was_installed_anew_is_said_to_be_another(tmp_path: Path, 
         assert command(capsys, "join", invite("client", server), "--data", tmp_path / "mine").code == 0
     with _server(tmp_path / "anew", port):
         said = command(capsys, "jobs", "--data", tmp_path / "mine")
-    assert said.code == 4 and "does not have the key" in said.err and "reinstalled" in said.err
+    assert said.code == 4 and "has another key than this machine knows" in said.err and "reinstalled" in said.err
 
 
 # --- finding each other -------------------------------------------------------------------------------------------------

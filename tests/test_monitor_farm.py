@@ -165,7 +165,7 @@ def test_changes_are_asked_of_the_server_and_their_outcome_is_told(module_farm: 
 def test_a_server_with_another_key_and_one_that_is_not_there_are_told_apart(module_farm: LocalFarm) -> None:
     addresses, pair = as_client(None, module_farm.folder)
     for given, why in (
-        (replace(addresses, key=new_pair().public), "does not have the key that this machine knows"),
+        (replace(addresses, key=new_pair().public), "has another key than this machine knows"),
         (replace(addresses, events=Address("127.0.0.1", 1)), "Nothing is heard from 127.0.0.1:1"),
     ):
         session = LiveSession(Feed(given, pair, KeyRole.MONITOR).start())

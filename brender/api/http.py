@@ -316,9 +316,9 @@ def _told(answer: http.client.HTTPResponse, address: str, timeout: float | None)
                     return
                 raise Unreachable(f"The farm's page at {address} has fallen silent") from None
             except (OSError, http.client.HTTPException) as error:
-                raise Unreachable(f"The farm's page at {address} stopped telling what changes: {error}") from error
+                raise Unreachable(f"The farm's page at {address} sends no more changes: {error}") from error
             if not line and answer.closed:
-                raise Unreachable(f"The farm's page at {address} stopped telling what changes")
+                raise Unreachable(f"The farm's page at {address} sends no more changes")
             if line.startswith("id: "):
                 number = int(line[4:])
             elif line.startswith("data: "):

@@ -91,7 +91,7 @@ class Client:
             return done.data
         if self._connections.strange:
             raise Unreachable(
-                f"What listens at {self.server} does not have the key that this machine knows the farm's server by, or is not a "
+                f"The program at {self.server} has another key than this machine knows of the farm's server, or is not a "
                 "brender server. Was the server reinstalled? Then join it again with a new token: `brender join TOKEN`"
             )
         if answers(self.server, _PROBE_SECONDS):

@@ -199,12 +199,12 @@ def _exchange(address: Address, key: str, pair: KeyPair, message: Enrol) -> Enro
         return enrolled
     if connections.strange:
         raise Unreachable(
-            f"what listens at {address} does not have the key of the farm's server, or is not a brender server. Was the server "
+            f"the program at {address} has another key than the farm's server, or is not a brender server. Was the server "
             f"reinstalled? Then ask for a new token: {token_command(message.role)}"
         )
     if is_there:
         raise Unreachable(
-            f"what listens at {address} did not answer within {seconds:.0f} seconds: the server hangs, was stopped, or "
+            f"the program at {address} did not answer within {seconds:.0f} seconds: the server hangs, was stopped, or "
             "has too much to do. Its own log says more; try again in a moment"
         )
     raise Unreachable(

@@ -9,10 +9,10 @@ _REFUSED = (
     "made just now, it is admitted in a moment"
 )
 _STRANGE = (
-    "what listens there does not have the key that this machine knows it by, or is not a brender server. Was the server "
+    "the program that listens there has another key than this machine knows, or is not a brender server. Was the server "
     "reinstalled, or is another farm's there? If so, join it with a new token (--join)"
 )
-_MUTE = "what listens there takes connections, and then says nothing: it hangs, or is overloaded. Its own log says more"
+_MUTE = "the program that listens there takes connections, and then is silent: it hangs, or is overloaded. Its own log says more"
 
 
 class Uplink:

@@ -80,7 +80,7 @@ def add_addon(data: Path, config: Path | None, verbose: bool, server: str | None
         say(f"Warning: {who} no such renders, as add-ons may not run there: start {it} with `--accept-trusted`", err=True)
 
 
-@addon.command("remove", cls=Configured, section="addon", short_help="Give new jobs an add-on no more.")
+@addon.command("remove", cls=Configured, section="addon", short_help="Stop giving an add-on to new jobs.")
 @common
 @server_option
 @click.argument("name")

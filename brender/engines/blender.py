@@ -111,7 +111,7 @@ def _blender(attempt: Attempt) -> Blender:
         raise AttemptFailed(said, follows=Follows.ELSEWHERE)
     if not reads_all(blender, saved_by):
         subject = f"The file was saved by Blender {saved_by[0]}.{saved_by[1]}, which is newer than"
-        text = f"{subject} the {blender.label} that renders it: what that does not know is lost, as Blender itself warns"
+        text = f"{subject} the {blender.label} that renders it. Data that this Blender does not know is lost, as it warns itself"
         attempt.emit(Cautioned(text, subject=subject))
     return blender
 

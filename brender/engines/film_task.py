@@ -139,9 +139,9 @@ def _probe(attempt: Attempt, film: Path, frames: int, size: tuple[int, int], fps
     above, _, below = str(video.get("r_frame_rate", "0/1")).partition("/")
     rate = int(above) / int(below or 1) if int(below or 1) else 0.0
     if abs(rate - fps) > fps * _RATE_SHARE:
-        raise AttemptFailed(f"The film has {rate:g} frames a second, where the scene has {fps:g}")
+        raise AttemptFailed(f"The film has {rate:g} frames a second, and the scene {fps:g}")
     if sound and not any(each.get("codec_type") == "audio" for each in told):
-        raise AttemptFailed("The film has no sound, where the scene is set to write it")
+        raise AttemptFailed("The film has no sound, although the scene is set to write it")
 
 
 def _streams(attempt: Attempt, words: list[str]) -> list[dict[str, Any]]:

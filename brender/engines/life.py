@@ -230,7 +230,7 @@ class Life:
         except Exception:
             log.exception("the process of attempt %s could not be ended", attempt.grant.attempt)
         silent = next((no_answer(folder) for folder in attempt.folders if attempt.place.looks.silent_for(folder) > 0), "")
-        attempt.log.say(f"{why or silent or 'the attempt did not end in time'}; what of it hangs there is left behind")
+        attempt.log.say(f"{why or silent or 'the attempt did not end in time'}; its processes that hang there are left behind")
         self._end(Ended(0.0, why or silent or "stopped", stopped=not why, put_off=bool(why)))
 
     def _thread(self, work: Callable[[], None], name: str) -> None:

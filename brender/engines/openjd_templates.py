@@ -269,7 +269,7 @@ def _rows(term: str, listed: Mapping[str, str | tuple[str, ...]]) -> list[dict[s
 def _check_listed(term: str, count: int) -> None:
     if count > _LISTED_MOST:
         raise BadInput(
-            f"The task parameter {term} has {count:,} values; where several change together {_LISTED_MOST:,} is the most"
+            f"The task parameter {term} has {count:,} values; if several change together, {_LISTED_MOST:,} is the most"
         )
 
 

@@ -197,7 +197,7 @@ def stage(
     """
     target, below = PurePath(relative), below or file.parent
     if not file.is_relative_to(below) or ".." in file.parts:
-        raise BadSource("it was written elsewhere than where renders write")
+        raise BadSource("it was written outside of the folder that renders write to")
     directory = Directory.open(root, target.parent, make=True)
     try:
         with _source(file, below) as source:

@@ -138,7 +138,7 @@ def _declared(file: Path) -> "TypeFile | str":
     except (_Broken, BadInput) as error:
         found = str(error)
     except (KeyError, TypeError, ValueError) as error:
-        found = f"what it declares cannot be read: {type(error).__name__}: {error}"
+        found = f"its declaration cannot be read: {type(error).__name__}: {error}"
     with _lock:
         _known[file] = mark, found
     return found

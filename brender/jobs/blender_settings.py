@@ -53,7 +53,7 @@ FILM_SETTINGS: tuple[Setting, ...] = (
     Setting(
         "film_quality",
         str,
-        "how much is lost, where the codec has a choice",
+        "how much is lost, if the codec has a choice",
         from_file=True,
         choices=FILM_QUALITIES,
         label="Quality",
@@ -291,7 +291,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "persistent",
         bool,
-        "whether Cycles keeps in memory what does not change from frame to frame",
+        "whether Cycles keeps data in memory that does not change from frame to frame",
         default=True,
         label="Keep data between frames",
         group=MACHINES,

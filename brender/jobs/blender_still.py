@@ -56,7 +56,7 @@ class BlenderStill(BlenderAnimation):
         Setting(
             "split",
             str,
-            "by what the picture is split",
+            "how the picture is split",
             default="auto",
             choices=SPLITS,
             label="Split by",

@@ -13,7 +13,7 @@ def checked_target(folder: str, spec: JobSpec) -> str:
         return ""
     if spec.bundle:
         raise BadInput(
-            "Where files travel, frames come back to the farm, and `brender fetch` brings them to a folder: leave out --copy-to, "
+            "The frames of a sent job come back to the farm, and `brender fetch` brings them to a folder: leave out --copy-to, "
             "or --send"
         )
     pure = PurePosixPath(folder.replace("\\", "/"))

@@ -38,7 +38,7 @@ FAMILIES = {
     for family in (
         Family("brender_info", "1, with the role and its version.", ("role", "version")),
         Family("brender_start_time_seconds", "When the role started, in seconds since 1970."),
-        Family("brender_ready", "1 where the role is ready, as /readyz says it; else 0."),
+        Family("brender_ready", "1 if the role is ready, as /readyz says it; else 0."),
         Family("brender_loop_age_seconds", "How long ago the role's loop turned last."),
         Family("brender_disk_free_bytes", "Free bytes of the disk that the data folder is on."),
         Family("brender_disk_bytes", "All bytes of that disk."),
@@ -47,12 +47,12 @@ FAMILIES = {
         Family("brender_bus_messages_total", "Messages that passed through a socket.", ("link", "direction", "type"), BUS),
         Family("brender_bus_bytes_total", "Bytes that passed through a socket.", ("link", "direction"), BUS),
         Family("brender_bus_unsent_messages_total", "Messages that ZeroMQ did not take.", ("link",), BUS),
-        Family("brender_bus_malformed_messages_total", "What arrived and was no message.", ("link",), BUS),
+        Family("brender_bus_malformed_messages_total", "Messages that could not be decoded.", ("link",), BUS),
         Family("brender_bus_connections", "Connections that stand now.", ("link",), BUS),
         Family("brender_bus_connections_made_total", "Connections that were made.", ("link",), BUS),
         Family("brender_bus_connections_lost_total", "Connections that ended.", ("link",), BUS),
         Family("brender_bus_handshakes_failed_total", "Handshakes that failed.", ("link", "reason"), BUS),
-        Family("brender_bus_refusals_total", "What was refused at the role's doors.", roles=("server", "manager")),
+        Family("brender_bus_refusals_total", "Messages that were refused at the role's doors.", roles=("server", "manager")),
         Family("brender_jobs", "Unfinished jobs, by status.", ("status",), _SERVER),
         Family("brender_jobs_submitted_total", "Jobs that were accepted since the server's start.", roles=_SERVER),
         Family("brender_jobs_ended_total", "Jobs that ended, by how.", ("status",), _SERVER),
@@ -73,7 +73,7 @@ FAMILIES = {
         Family("brender_record_commits_total", "Transactions that the server has written.", roles=_SERVER),
         Family("brender_record_rows_total", "Rows that were in them.", roles=_SERVER),
         Family("brender_record_writable", "1 while the record can be written; else 0.", roles=_SERVER),
-        Family("brender_backup_failed", "1 where the last backup of the record could not be made; else 0.", roles=_SERVER),
+        Family("brender_backup_failed", "1 if the last backup of the record could not be made; else 0.", roles=_SERVER),
         Family("brender_backup_made_timestamp_seconds", "When the newest backup was made, since 1970.", roles=_SERVER),
         Family("brender_managed_workers", "Workers that the manager has.", roles=_MANAGER),
         Family("brender_held_attempts", "Attempts that are held, begun or not; by a manager those of its workers.", (), BUS[1:]),
@@ -87,7 +87,7 @@ FAMILIES = {
         Family("brender_outbox_reports", "Reports that the server has not acknowledged.", roles=_WORKER),
         Family("brender_reports_resent_total", "Reports that were sent more than once.", roles=_WORKER),
         Family("brender_server_silent_seconds", "How long the server has not answered; 0: it does.", roles=_DASHBOARD),
-        Family("brender_database_readable", "1 where the farm's database can be read; else 0.", roles=_DASHBOARD),
+        Family("brender_database_readable", "1 if the farm's database can be read; else 0.", roles=_DASHBOARD),
     )
 }
 

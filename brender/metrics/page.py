@@ -170,8 +170,8 @@ class MetricsPage:
                 except BrenderError as error:
                     self._why_not = str(error)
                 except Exception:
-                    log.exception("what this role reads cannot be looked at")
-                    self._why_not = f"What this {self._role} reads cannot be looked at: its log says why"
+                    log.exception("the files that this role reads cannot be checked")
+                    self._why_not = f"The files that this {self._role} reads cannot be checked: its log says why"
                 self._looked = time.monotonic()
             try:
                 usage = shutil.disk_usage(self._folder)
@@ -264,6 +264,6 @@ def _listening(address: Address, answer: Callable[[str, str], tuple[int, str, by
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise BadInput(
-                f"--metrics: port {address.port} on {address.host} is in use. Name another, or stop what listens there"
+                f"--metrics: port {address.port} on {address.host} is in use. Name another, or stop the program that uses it"
             ) from error
         raise BadInput(f"--metrics: cannot listen on {address}: {error.strerror or error}") from error

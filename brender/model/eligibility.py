@@ -121,7 +121,7 @@ def _of_sizes(need: Requirements, worker: WorkerInfo) -> Obstacle | None:
     if need.gpu_memory > worker.gpu_memory:
         needed = size_in_words(need.gpu_memory)
         if not worker.gpu_memory:
-            how = f"start {IT} with `--gpu-memory SIZE` where nvidia-smi does not tell"
+            how = f"start {IT} with `--gpu-memory SIZE` if nvidia-smi does not say it"
             return _has(f"no GPU whose memory is known, and each task of it reserves {needed}", remedy=how)
         return _has(
             f"{size_in_words(worker.gpu_memory)} of GPU memory, and each task of it reserves {needed}",

@@ -110,7 +110,7 @@ def read_command(text: str) -> tuple[str, ...]:
     wrong = [each for word in words for each in _PLACEHOLDER.findall(word) if each not in PLACEHOLDERS]
     if wrong:
         known = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
-        raise BadInput(f"{{{wrong[0]}}} stands for nothing in a command of [power]: what does is {known}")
+        raise BadInput(f"{{{wrong[0]}}} is not known in a command of [power]: write {known}")
     return words
 
 

@@ -145,7 +145,7 @@ def links(heard: Heard, id: str) -> Table:
         columns=LINK_COLUMNS,
         keys=[str(place) for place in range(len(found))],
         cells=lambda place: _link_cells(*found[int(place)]),
-        empty="This role tells nothing of its part of the bus (it is of an older version)" if name else "",
+        empty="This role does not measure its part of the bus (it is of an older version)" if name else "",
     )
 
 

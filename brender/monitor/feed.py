@@ -211,8 +211,8 @@ class Feed:
 
 
 _STRANGE = (
-    "What listens there does not have the key that this machine knows the farm's server by, or is not a brender server. Was the "
-    "server reinstalled? Then join it again with a new token: `brender join TOKEN`"
+    "The program that listens there has another key than this machine knows of the farm's server, or is not a brender server. "
+    "Was the server reinstalled? Then join it again with a new token: `brender join TOKEN`"
 )
 _NOT_ADMITTED = (
     "The server does not admit this machine's key at {address}. Ask the one who runs the farm for a new token ({command}), and "

@@ -224,8 +224,8 @@ def gate_is_full(gate: Gate, most: int, live: int) -> str:
     more = f"`brender limits --{kind} {shlex.quote(f'{name}={most + 1}')}` allows {'one more' if most else 'one'}"
     if not most:
         if kind == "licence":
-            return f"The farm has none of the licence {short_name(name)}, so that no task which takes one begins. {more}"
-        return f"{_whose(gate)} may have 0 tasks out at a time, so that none begins. {more}"
+            return f"The farm has no licence {short_name(name)}, so no task that needs one begins. {more}"
+        return f"{_whose(gate)} may have 0 tasks out at a time, so none begins. {more}"
     if kind == "licence":
         taken = f"{live} {'is' if live == 1 else 'are'} taken"
         return f"The farm has {most} of the licence {short_name(name)}, and {taken}: it waits until one is free. {more}"

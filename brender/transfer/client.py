@@ -111,7 +111,7 @@ class Exchange:
                 now = time.monotonic()
                 if now - moved > self._patience:
                     raise Unreachable(
-                        f"The server took nothing of {path} for {self._patience:.0f} seconds; submit it again, and it goes on"
+                        f"The server has not taken any of {path} for {self._patience:.0f} seconds. Submit it again to go on"
                     )
                 if now - asked > RESEND_SECONDS:
                     sent, asked = acknowledged, now

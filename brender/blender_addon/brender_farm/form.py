@@ -10,7 +10,7 @@ from .fetching import folder_names
 _YES, _NO = {"yes", "true", "on", "1"}, {"no", "false", "off", "0"}
 PRIORITIES = [("25", "Low", ""), ("50", "Normal", ""), ("75", "High", ""), ("100", "Rush", "")]
 _TRUST = [
-    ("unsaid", "Not said", "Nothing is submitted where scripts or drivers of the file need Python"),
+    ("unsaid", "Not said", "Nothing is submitted if scripts or drivers of the file need Python"),
     ("yes", "Trust it", "Scripts and drivers of the file run on the farm"),
     ("no", "Render without", "Scripts do not run, and drivers that need Python stand still"),
 ]
@@ -79,7 +79,7 @@ class BRENDER_form(bpy.types.PropertyGroup):
     paused: bpy.props.BoolProperty(name="Submit it paused")
     trust: bpy.props.EnumProperty(name="Scripts", items=_TRUST, description="Whether Python inside the file may run")
     allow_missing: bpy.props.BoolProperty(
-        name="Render without missing files", description="Submit even where files that the scene uses are not there"
+        name="Render without missing files", description="Submit even if files that the scene uses are missing"
     )
     each_layer: bpy.props.BoolProperty(
         name="One job for each view layer", description="Each renders one view layer, in a folder of its own"
@@ -123,7 +123,7 @@ def settings_of(scene):
     asked for is left out."""
     declared = state.kind(scene.brender.job_type)
     if declared is None:
-        raise FarmError("It is not known yet what jobs the farm takes: press Connect in the panel")
+        raise FarmError("The farm's job types are not known yet: press Connect in the panel")
     found = {}
     for setting in declared["settings"]:
         name = setting["name"]

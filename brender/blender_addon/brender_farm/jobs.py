@@ -13,7 +13,7 @@ from .preferences import address_of, farm_of, outbox_folder
 
 SHOWN_MOST = 8
 _ACTIONS = [
-    ("pause", "Pause", "Hand out no more of its frames"),
+    ("pause", "Pause", "Start no further frames of it"),
     ("resume", "Resume", "Go on with it"),
     ("cancel", "Cancel", "End it; the frames that are done stay"),
     ("requeue", "Requeue", "Render all of its frames again"),

@@ -207,7 +207,7 @@ class _Connecting(Working):
 class BRENDER_OT_connect(_Connecting, bpy.types.Operator):
     bl_idname = "brender.connect"
     bl_label = "Connect"
-    bl_description = "Ask the farm who I am there, and what jobs it takes"
+    bl_description = "Ask the farm who I am there, and which job types it has"
 
 
 class BRENDER_OT_sign_in(_Connecting, bpy.types.Operator):

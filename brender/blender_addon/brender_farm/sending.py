@@ -9,10 +9,10 @@ _ROUNDS_MOST = 20
 
 
 def bring(farm, copy, name, folder, used, say):
-    """Let the farm have the .blend at *copy* as *name*, and then what it misses of it, as far as it is on this machine. Relative
-    paths are from *folder*; *used* are the files that Blender itself says the scene uses. What the farm has by its content is not
-    sent. Returns where the .blend is for the farm, and what the farm says of it. Raises `FarmError`."""
-    say(f"Looking what the farm has of {name}…")
+    """Send the farm the .blend at *copy* as *name*, and then the files of it that are missing there, as far as they are on this
+    machine. Relative paths are from *folder*; *used* are the files that Blender itself says the scene uses. Files whose content
+    the farm has are not sent. Return where the .blend is for the farm, and what the farm says of it. Raises `FarmError`."""
+    say(f"Finding out which files of {name} the farm has…")
     upload = _put(farm, [(name, copy)], "", say, name)
     source = {"upload": upload, "file": name}
     sent = set()

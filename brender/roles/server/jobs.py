@@ -39,6 +39,8 @@ Emit = Callable[[Any], None]
 
 #: Parts of one job, at most: every frame that Blender has, a hundred times over.
 PARTS_MOST = 200_000_000
+#: Of a film or merge that runs, as a sentence goes on.
+USES_FRAMES = "uses its finished frames now"
 #: What can be deleted of a job that has ended.
 DELETABLE = ("frames", "record", "both")
 _DELETED = {
@@ -336,8 +338,7 @@ class Jobs:
             is_remade = job.graph.is_remade(job.graph.place(task.number), anything)
             if task.attempts and (is_remade or frames is None or any(part.frame in frames for part in task.parts)):
                 raise Conflict(
-                    f"What the tasks of the job {job.called} are to make together is being made now: queue frames again when "
-                    "that is done, or cancel the job first"
+                    f"A task of the job {job.called} {USES_FRAMES}: queue frames again when that is done, or cancel the job first"
                 )
         job.hold(task for task in waiting if not task.attempts)
         self.farm.changed_jobs.add(job.id)
@@ -531,4 +532,4 @@ def _check_readable(spec: JobSpec) -> None:
     try:
         msgspec.convert(msgspec.json.decode(msgspec.json.encode(spec.facts)), FileFacts | None)
     except msgspec.ValidationError as error:
-        raise BadInput(f"What the job says of its .blend cannot be kept: {error}. A number in it is not finite") from error
+        raise BadInput(f"The job's facts of its .blend cannot be kept: {error}. A number in it is not finite") from error

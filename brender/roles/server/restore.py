@@ -297,7 +297,7 @@ def _facts_of(farm: Farm, row: Any) -> FileFacts | None:
     try:
         return _facts(row)
     except msgspec.ValidationError as error:
-        farm.broken[row.id] = f"What its .blend says of itself cannot be read from the record any more: {error}"
+        farm.broken[row.id] = f"The facts of its .blend cannot be read from the record any more: {error}"
         return None
 
 
