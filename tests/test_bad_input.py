@@ -9,9 +9,10 @@ import zmq
 
 from brender.bus.address import Address, free_ports
 from brender.commands.config import check_config, settings_for
-from brender.commands.jobspec import Percent
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
+from brender.commands.setting_options import Number
+from brender.jobs.declare import render_settings
 from brender.store.datafolder import DataFolder
 from tests.conftest import BLENDS, SCENES
 from tests.tools import Said, command, ended, one_farm, process, submit_command
@@ -91,7 +92,7 @@ def test_an_output_pattern_that_climbs(capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.mark.parametrize("given", ["10", "10%", "10 %", 10])
 def test_a_resolution_may_be_written_with_its_sign(given: object) -> None:
-    assert Percent().convert(given, None, None) == 10
+    assert Number(render_settings()["resolution"]).convert(given, None, None) == 10
 
 
 def test_a_resolution_that_is_no_number(capsys: pytest.CaptureFixture[str]) -> None:

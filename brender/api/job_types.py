@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from brender.jobs.declare import JobType, Setting, submitted_types
+from brender.jobs.declare import JobType, Setting, render_settings, submitted_types
 from brender.model.errors import BadInput
 from brender.store.datafolder import DataFolder
 
@@ -31,8 +31,6 @@ def named_type(data: Path, name: str) -> Any:
 
 #: Options of a render that are no settings of its job type, and mean nothing for a job without a .blend.
 OF_A_BLEND = {"overwrite": "--overwrite", "allow_missing": "--allow-missing", "trusted": "--trusted", "addons": "--addon"}
-#: Those that are called otherwise than the setting that they give.
-_CALLED = {"view_layers": "view-layer", "blender": "blender-series"}
 #: All options of a render that are no settings of its job type under their own names.
 NO_SETTINGS = ("name", "output", "no_site_addons", *OF_A_BLEND)
 
@@ -55,7 +53,8 @@ def check_needs_no_blend(options: Mapping[str, Any], kind: str, engine: str = "b
 
 def _option(name: str) -> str:
     """Return the option of the command line that gives the setting *name*."""
-    return f"--{_CALLED.get(name, name).replace('_', '-')}"
+    known = render_settings().get(name)
+    return f"--{name.replace('_', '-')}" if known is None else known.flag
 
 
 def _said(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,7 +70,7 @@ def option_settings(options: Mapping[str, Any], declared: Sequence[Setting], kin
     given = _said(options)
     if unknown := sorted(given.keys() - names):
         name = unknown[0]
-        option = _option(name) if given[name] is not False else f"--no-{name.replace('_', '-')}"
+        option = _option(name) if given[name] is not False else f"--no-{_option(name)[2:]}"
         raise BadInput(f"{option} is not for jobs of the type {kind}: `brender submit --type {kind} --help` lists its settings")
     given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}

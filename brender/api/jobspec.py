@@ -77,11 +77,10 @@ def blender_job(
     progressive = options.pop("progressive", False)
     trusted, overwrite = options.pop("trusted", None), options.pop("overwrite", False)
     cautions = check_trust(facts, trusted, "--trusted", "--untrusted")
-    settings = {key: value for key, value in options.items() if value is not None and value != ()}
+    given = {key: value for key, value in options.items() if value is not None and value != ()}
+    settings: dict[str, Any] = {key: list(value) if isinstance(value, tuple) else value for key, value in given.items()}
     if "copy_to" in settings:
         settings["copy_to"] = placed_folder(Path(settings["copy_to"]), placed)
-    if "view_layers" in settings:
-        settings["view_layers"] = list(settings["view_layers"])
     kind, settings = kind_of_render(kind, settings, progressive)
     spec = JobSpec(
         id=new_id(),
@@ -109,9 +108,9 @@ def blender_job(
 def kind_of_render(kind: str, settings: dict[str, Any], progressive: bool) -> tuple[str, dict[str, Any]]:
     """Return the job type that renders with *settings*, *kind* where they say no other, and the settings as that has them. Raises
     `BadInput`."""
-    if progressive or any(name in settings for name in ("passes", "noise", "until")):
+    if progressive or any(name in settings for name in ("passes", "noise", "until", "refine")):
         _check_refined(settings)
-        return _type_instead(kind, "blender-progressive", "--progressive (or --passes, --noise, --until)"), settings
+        return _type_instead(kind, "blender-progressive", "--progressive (or --passes, --noise, --until, --refine)"), settings
     if "pieces" in settings or "split" in settings:
         return _type_instead(kind, "blender-still", "--pieces (or --split)"), _settings_of_a_still(settings)
     return kind, settings
@@ -249,6 +248,8 @@ def _settings_of_a_still(settings: dict[str, Any]) -> dict[str, Any]:
     frames = parse_frames(settings["frames"]) if "frames" in settings else ()
     if len(frames) > 1:
         raise BadInput(f"--pieces splits one frame, and --frames {settings['frames']} names {len(frames)}: name one")
+    if frames and "frame" in settings:
+        raise BadInput("--frames and --frame name the frame of a still: leave out one of them")
     rest = {name: value for name, value in settings.items() if name != "frames"}
     return rest | ({"frame": frames[0]} if frames else {})
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from brender.api.connection import Asking
+from brender.jobs.declare import render_settings
 from brender.model.errors import BadInput
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES
 
@@ -18,10 +19,12 @@ class RenderOptions(TypedDict, total=False):
 
     frames: str
     chunk: int
+    frame: int
     pieces: int
     split: str
     progressive: bool
     passes: int
+    refine: str
     noise: float
     until: str
     order: str
@@ -33,11 +36,19 @@ class RenderOptions(TypedDict, total=False):
     samples: int
     format: str
     film: str
+    film_container: str
+    film_codec: str
+    film_quality: str
+    film_rate: int
+    film_sound: bool
     denoise_after: bool
     copy_to: str | Path
     pattern: str
+    keep: bool
+    placeholders: bool
     output: str | Path
     overwrite: bool
+    threads: int
     process: str
     device: str
     persistent: bool
@@ -109,7 +120,9 @@ DEFAULTS: dict[str, Any] = {
 
 def render_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of *options* that say something of a render, whole: what is not said is ``None``, empty or not so."""
-    return {name: options.get(name, _EMPTY.get(name)) for name in RenderOptions.__annotations__}
+    # (The types above are for those who write programs: a setting is taken without one.)
+    names = dict.fromkeys((*RenderOptions.__annotations__, *render_settings()))
+    return {name: options.get(name, _EMPTY.get(name)) for name in names}
 
 
 def job_type_of(options: Mapping[str, Any]) -> str:

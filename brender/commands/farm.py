@@ -29,6 +29,7 @@ from brender.commands.options import NamedPath, client, common, pictures_option
 from brender.commands.output import duration, say, say_lines, tell
 from brender.commands.screen import INTERRUPTED, Screen
 from brender.commands.sending import shown as shown_in_bar
+from brender.commands.setting_options import write_options
 from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import shown_folder, tell_log_end, wait_for_frames
 from brender.engines.addon_archive import packed_addons
@@ -80,6 +81,13 @@ def _no_blender(why: str = "") -> BrenderError:
     return BrenderError(f"There is no Blender here. {how_to_get_one()}; `brender doctor` says more")
 
 
+class Rendering(Configured):
+    """`brender render`, whose ``--help`` has the options of a render in groups."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_options(self, ctx, formatter)
+
+
 @click.command(cls=Configured, section="farm", short_help="Run a whole farm here, until Ctrl-C.")
 @common
 @_workers_option
@@ -118,10 +126,10 @@ def farm(
         say("Ending the farm")
 
 
-@click.command(cls=Configured, section="render", short_help="Render a .blend here and now, on a farm of its own.")
+@click.command(cls=Rendering, section="render", short_help="Render a .blend here and now, on a farm of its own.")
 @common
 @click.argument("file", type=NamedPath())
-@render_options
+@render_options(apart=("threads",))  # (which this command has for its workers)
 @_workers_option
 @_blender_option
 @_threads_option

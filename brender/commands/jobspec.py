@@ -1,41 +1,22 @@
-"""The options of the command line that describe a job; `brender.api.jobspec` makes the job of them."""
+"""The options of the command line that describe a job; `brender.api.jobspec` makes the job of them. Those of the settings of a
+render are made from the declarations of its job types."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from brender.commands.moments import Moment
 from brender.commands.options import NamedPath
-from brender.jobs.blender_settings import DEVICES, ENGINES, ORDERS, PROCESSES
-from brender.jobs.blender_still import SPLITS
+from brender.commands.setting_options import GroupedOption, option_of
+from brender.jobs.declare import FILES, MACHINES, ORDER, WHAT, render_settings
 from brender.model.errors import BadInput
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES
-from brender.model.naming import EXTENSIONS
 from brender.model.sharing import Sharing, check_sharing
 from brender.model.text import read_size
 
 F = TypeVar("F", bound=Callable[..., Any])
 _TRUSTED = "Run scripts inside the .blend, or render without them. [default: a file with scripts is refused]"
-_PROCESS = (
-    "Keep Blender open between frames (warm), start it for each (cold), or go through all earlier frames first (in-order). "
-    "[default: warm; in-order if a simulation is not baked]"
-)
-
-
-class ChunkSize(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it without one
-    """A number of frames, or ``auto``, which is 0."""
-
-    name = "N|auto"
-
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> int:
-        if value == "auto" or value == 0:
-            return 0
-        try:
-            return int(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a number of frames nor auto", param, context)
 
 
 class Size(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it without one
@@ -52,110 +33,63 @@ class Size(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it witho
             self.fail(str(error), param, context)
 
 
-class Percent(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it without one
-    """A whole percentage, such as ``50`` or ``50%``."""
+def render_options(*, apart: Collection[str] = ()) -> Callable[[F], F]:
+    """Return what gives a command an option for each setting of brender's own job types for renders, but for those named in
+    *apart*, and for what else may be said of a render."""
+    settings = [option_of(setting) for setting in render_settings().values() if setting.name not in apart]
 
-    name = "PERCENT"
+    def decorate(function: F) -> F:
+        for option in reversed([*settings, *_more_of_a_render()]):
+            _add(function, option)
+        return function
 
-    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> int:
-        try:
-            return int(str(value).strip().removesuffix("%"))
-        except ValueError:
-            self.fail(f"{value!r} is not a whole percentage, such as 50 or 50%", param, context)
+    return decorate
 
 
-def render_options(function: F) -> F:
-    """Return what may be said of a Blender render; what is not said is what the .blend says."""
-    said = "[default: what the .blend says]"
-    decorators = (
-        click.option("--frames", help=f"Frames, such as 1-100x2,150. {said}"),
-        click.option("--chunk", type=ChunkSize(), help="Number of frames in one task. [default: auto, about a minute of work]"),
-        click.option("--pieces", type=int, help="Split a still (one frame) into so many pieces, which several workers render."),
-        click.option("--split", type=click.Choice(SPLITS), help="How a still is split. [default: auto]"),
-        click.option(
-            "--progressive",
+def _add(function: F, option: click.Option) -> None:
+    """Give the command that is made of *function* the *option*, as `click.option` does."""
+    params = function.__dict__.setdefault("__click_params__", [])
+    params.append(option)
+
+
+def _more_of_a_render() -> tuple[click.Option, ...]:
+    """Return the options of a render that are no settings of its job type."""
+    return (
+        GroupedOption(["--name"], help="The job's name. [default: the file's]", group=WHAT),
+        GroupedOption(
+            ["--progressive"],
             is_flag=True,
-            help="Render all frames with few samples first, then refine them in further passes. --passes, --noise and --until "
-            "imply it.",
+            help="Render all frames with few samples first, then refine them in further passes. --passes, --noise, --until and "
+            "--refine imply it.",
+            group=ORDER,
         ),
-        click.option(
-            "--passes",
-            type=int,
-            help="Equal passes of a progressive render. [default: 4 that double the samples; 8 with --noise or --until]",
-        ),
-        click.option(
-            "--noise",
-            type=float,
-            help="Stop refining a frame once it has this little noise; 0.01 is clean. [default: render all samples]",
-        ),
-        click.option("--until", type=Moment(), help="Stop refining frames at this time. [default: render all samples]"),
-        click.option(
-            "--order", type=click.Choice(ORDERS), help="The order of the frames; preview: every eighth first. [default: forward]"
-        ),
-        click.option("--scene", help=f"The scene. {said}"),
-        click.option(
-            "--view-layer", "view_layers", multiple=True, metavar="NAME", help=f"A view layer. May be given several times. {said}"
-        ),
-        click.option("--camera", help=f"The camera. {said}"),
-        click.option("--engine", type=click.Choice(ENGINES, case_sensitive=False), help=f"The render engine. {said}"),
-        click.option("--resolution", type=Percent(), help=f"Percent of the scene's size. {said}"),
-        click.option("--samples", type=int, help=f"Samples per pixel. {said}"),
-        click.option("--format", type=click.Choice(tuple(EXTENSIONS), case_sensitive=False), help=f"Image format. {said}"),
-        click.option("--film", metavar="NAME", help="Make a film of all frames, such as shot.mp4, with the scene's sound."),
-        click.option(
-            "--denoise-after/--no-denoise-after",
-            default=None,
-            help="Render the frames without denoising, and denoise them afterwards, one by one.",
-        ),
-        click.option(
-            "--copy-to",
-            type=NamedPath(),
-            help="Also copy each finished frame, and the film, to this folder. Give the path that workers see.",
-        ),
-        click.option(
-            "--pattern", help="Names of the files, with # for each digit of the frame number. [default: the scene's own]"
-        ),
-        click.option(
-            "--output",
+        GroupedOption(
+            ["--output"],
             type=NamedPath(),
             help="The folder for the frames; // is the folder of the .blend. [default: the scene's own, or NAME_frames, "
             "here, if that is a temporary one]",
+            group=FILES,
         ),
-        click.option("--overwrite", is_flag=True, help="Render frames again that are in the folder already."),
-        click.option("--process", type=click.Choice(PROCESSES), help=_PROCESS),
-        click.option(
-            "--device",
-            type=click.Choice(DEVICES),
-            help="Whether Cycles renders on the GPU or CPU. [default: what the .blend says]",
+        GroupedOption(["--overwrite"], is_flag=True, help="Render frames again that are in the folder already.", group=FILES),
+        GroupedOption(
+            ["--allow-missing"], is_flag=True, help="Render even if files are missing that the .blend uses.", group=FILES
         ),
-        click.option(
-            "--persistent/--no-persistent",
-            default=None,
-            help="Let Cycles keep data that does not change between frames. [default: --persistent]",
-        ),
-        click.option(
-            "--blender-series",
-            "blender",
-            metavar="4.5",
-            help="The version of Blender that renders all frames. [default: the file's own, or that of most workers]",
-        ),
-        click.option("--ocio", metavar="FILE", help="The OpenColorIO configuration; none: each worker's own. [default: $OCIO]"),
-        click.option("--trusted/--untrusted", default=None, help=_TRUSTED),
-        click.option(
-            "--addon",
-            "addons",
+        GroupedOption(["--trusted/--untrusted"], default=None, help=_TRUSTED, group=MACHINES),
+        GroupedOption(
+            ["--addon", "addons"],
             multiple=True,
             type=click.Path(path_type=Path),
             metavar="PATH",
             help="A Blender add-on for the job: a .zip, a .py file or a folder. May be given several times.",
+            group=MACHINES,
         ),
-        click.option("--no-site-addons", is_flag=True, help="Do not use the add-ons that the farm gives to every job."),
-        click.option("--allow-missing", is_flag=True, help="Render even if files are missing that the .blend uses."),
-        click.option("--name", help="The job's name. [default: the file's]"),
+        GroupedOption(
+            ["--no-site-addons"],
+            is_flag=True,
+            help="Do not use the add-ons that the farm gives to every job.",
+            group=MACHINES,
+        ),
     )
-    for decorator in reversed(decorators):
-        function = decorator(function)
-    return function
 
 
 def priority_option(function: F) -> F:

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from brender.api.job_types import named_type
 from brender.api.options import render_options
 from brender.commands.config import Configured
+from brender.commands.setting_options import write_options
 from brender.engines.openjd_templates import SUFFIXES
 from brender.jobs.declare import OTHER, Setting
 from brender.model.errors import BadInput
@@ -96,7 +97,7 @@ class Submitting(Configured):
     """`brender submit`, whose ``--help`` also lists the settings of the job type that ``--type`` names."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        super().format_options(ctx, formatter)
+        write_options(self, ctx, formatter)
         name = ctx.meta.get("brender.type")
         if not name:
             return

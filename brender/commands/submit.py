@@ -45,7 +45,7 @@ _REASON_SECONDS = 0.5
 @server_option
 @json_option
 @click.argument("words", nargs=-1, metavar="FILE.blend | TEMPLATE.yaml | -- PROGRAM [ARGUMENTS]...")
-@render_options
+@render_options()
 @click.option("--type", "kind", default="blender-animation", show_default=True, help="The job type.")
 @click.option(
     "--set",

@@ -50,7 +50,8 @@ def as_setting(plain: Mapping[str, Any]) -> Setting:
     """Return the setting that *plain* data describe, lists in place of tuples."""
     kind = {"str": str, "int": int, "float": float, "bool": bool, "list": list}[plain["kind"]]
     words = tuple((value, text) for value, text in plain["words"])
-    return Setting(**{**plain, "kind": kind, "choices": tuple(plain["choices"]), "words": words})
+    spelled = tuple((text, value) for text, value in plain["spelled"])
+    return Setting(**{**plain, "kind": kind, "choices": tuple(plain["choices"]), "words": words, "spelled": spelled})
 
 
 def compiled(kind: JobTypeFile, file: str, given: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

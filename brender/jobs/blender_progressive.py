@@ -17,7 +17,7 @@ import msgspec
 from brender.jobs.animation_stages import called, run_of_added
 from brender.jobs.blender_animation import BlenderAnimation, engine_word, said_of_range
 from brender.jobs.blender_settings import FILM_SETTINGS, IN_ORDER, SETTINGS, WARM
-from brender.jobs.declare import ORDER, PICTURE, Setting, check_settings
+from brender.jobs.declare import MOMENT, ORDER, PICTURE, Setting, check_settings
 from brender.jobs.numbering import numbering_of
 from brender.jobs.stages import Run, Stage, Wait, in_a_row
 from brender.jobs.view_layers import layers_apart
@@ -86,6 +86,7 @@ class BlenderProgressive(BlenderAnimation):
             "when frames stay as good as they are, such as 2026-05-01T08:00+02:00",
             default="",
             label="Refine until",
+            form=MOMENT,
             group=ORDER,
             words=(("", "all samples are taken"),),
         ),

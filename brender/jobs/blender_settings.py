@@ -1,6 +1,6 @@
 """The settings of a Blender render, as the job types for Blender declare them. Each that is not given is what the .blend says."""
 
-from brender.jobs.declare import FILES, FILM_GROUP, MACHINES, MORE, NAMES, NEXT, ORDER, PICTURE, PICTURES, WHAT, Setting
+from brender.jobs.declare import FILES, FILM_GROUP, FOLDER, MACHINES, MORE, NAMES, NEXT, ORDER, PICTURE, PICTURES, WHAT, Setting
 from brender.jobs.numbering import NUMBERED
 from brender.model.naming import EXTENSIONS
 
@@ -99,6 +99,7 @@ COPY_TO = Setting(
     label="Copy to",
     group=FILES,
     words=(("", "nowhere"),),
+    form=FOLDER,
 )
 DENOISE_AFTER = Setting(
     "denoise_after",
@@ -133,6 +134,7 @@ SETTINGS: tuple[Setting, ...] = (
         unit="frames",
         group=ORDER,
         words=((0, "as many as make about a minute"),),
+        spelled=(("auto", 0),),
     ),
     Setting(
         "order",
@@ -153,8 +155,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "view_layers",
         list,
-        "those to render, whether they are on or off; with {view_layer} in the file names each gets files of its own",
+        "the view layers to render, whether they are on or off; with {view_layer} in the file names each gets files of its own",
         from_file=True,
+        option="--view-layer",
+        metavar="NAME",
         label="View layers",
         group=WHAT,
     ),
@@ -173,7 +177,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "resolution",
         int,
-        "in percent of the scene's own size",
+        "the size of the frames, in percent of the scene's own",
         from_file=True,
         lowest=1,
         highest=32767,
@@ -282,6 +286,7 @@ SETTINGS: tuple[Setting, ...] = (
         "the name of the film that is made of all frames, such as shot.mp4",
         from_file=True,
         label="Film",
+        metavar="NAME",
         group=FILM_GROUP,
         words=(("", "none"),),
     ),
@@ -302,6 +307,8 @@ SETTINGS: tuple[Setting, ...] = (
         str,
         "the series of Blender that renders it, such as 4.5",
         default="",
+        option="--blender-series",
+        metavar="4.5",
         label="Blender series",
         group=MACHINES,
         words=(("", "chosen when the job starts"),),
@@ -312,6 +319,7 @@ SETTINGS: tuple[Setting, ...] = (
         str,
         "the OpenColorIO configuration, as an absolute path",
         default="",
+        metavar="FILE",
         label="Color configuration",
         group=PICTURE,
         words=(("", "each worker's own"),),

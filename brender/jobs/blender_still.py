@@ -35,7 +35,7 @@ class BlenderStill(BlenderAnimation):
         Setting(
             "frame",
             int,
-            "the frame to render",
+            "the frame to render as a still",
             from_file=True,
             lowest=-1_048_574,
             highest=1_048_574,

@@ -32,6 +32,8 @@ WHAT, ORDER, PICTURE, FILES, FILM_GROUP, MACHINES = GROUPS = (
 #: What an edit of a setting means for a job that was submitted: what starts from then on has it; frames look otherwise, so that
 #: they are rendered again; their files have other names, so that they are too; or there are more of them.
 NEXT, PICTURES, NAMES, MORE = "next", "pictures", "names", "more"
+#: Forms of a text: a time to come, as ISO 8601 has it; a folder.
+MOMENT, FOLDER = "moment", "folder"
 #: brender's own job types, each the ``JOB_TYPE`` of a module of brender.jobs.
 BUILT_IN = (
     "blender_animation",
@@ -84,6 +86,14 @@ class Setting:
     """Nobody sets it, and it is not shown: the job type fills it in."""
     only_where_set: bool = False
     """A job that has its default lacks it, so that a farm of an earlier version, which does not know it, takes the job."""
+    option: str = ""
+    """Its option of the command line, where that is not called as the setting: ``--view-layer`` for ``view_layers``."""
+    metavar: str = ""
+    """What the help of that option calls the value, such as ``NAME``."""
+    form: str = ""
+    """What its text is, `MOMENT` or `FOLDER`, or "" if any."""
+    spelled: tuple[tuple[str, int], ...] = ()
+    """Words that may be written for numbers, such as ``auto`` for 0."""
     edit: str = ""
     """What an edit of it means, `NEXT`, `PICTURES`, `NAMES` or `MORE`, or "" if a job that was submitted keeps it."""
 
@@ -91,6 +101,15 @@ class Setting:
     def title(self) -> str:
         """The label, or else the name as a person would write it."""
         return self.label or self.name.replace("_", " ").capitalize()
+
+    @property
+    def flag(self) -> str:
+        """Its option of the command line.
+
+        >>> Setting("denoise_after", bool, "").flag
+        '--denoise-after'
+        """
+        return self.option or f"--{self.name.replace('_', '-')}"
 
     @property
     def absent(self) -> str:
@@ -278,6 +297,16 @@ def job_types() -> dict[str, JobType]:
 def submitted_types() -> dict[str, JobType]:
     """Return those of them that people submit themselves: the others are what jobs are compiled to (``is_internal``)."""
     return {name: kind for name, kind in job_types().items() if not getattr(kind, "is_internal", False)}
+
+
+def render_settings() -> dict[str, Setting]:
+    """Return the settings that people set of brender's own job types for renders, by name: the command line has an option for
+    each, and Python a keyword. The .blend itself is not among them."""
+    found: dict[str, Setting] = {}
+    for name in (each.replace("_", "-") for each in BUILT_IN if each.startswith("blender_")):
+        shown = (setting for setting in job_type(name).settings if not setting.hidden and setting.name != "file")
+        found = {setting.name: setting for setting in shown} | found
+    return found
 
 
 def problems() -> dict[str, str]:
