@@ -1,4 +1,4 @@
-"""What a farm is asked through, whichever way leads to it: the bus (`brender.api.bus`) or HTTP (`brender.api.http`)."""
+"""The connection to a farm, by either way: the bus (`brender.api.bus`) or HTTP (`brender.api.http`)."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -237,7 +237,7 @@ class Job(Known):
 
     def edit(self, *, settings: Mapping[str, Any] | None = None, from_now_on: bool = False, **fields: Any) -> "Job":
         """Change its *settings*, such as ``{"frames": "1-50"}``, and other *fields*: ``name``, ``priority``, ``tags`` and what
-        else `brender edit` takes. What is done and still valid stays; *from_now_on*: all of it.
+        else `brender edit` takes. Finished frames that are still valid stay; *from_now_on*: all of it.
         ``record["revisions"][-1]["said"]`` tells then what changed. Raises `BadInput` or `Conflict` where it cannot be so."""
         given = {name: value for name, value in fields.items() if value is not None}
         return self._act("edit", given | {"settings": dict(settings or {}), "from_now_on": from_now_on})
@@ -266,7 +266,7 @@ class Job(Known):
         self, *, after: Sequence[str] = (), after_frames: Sequence[str] = (), start_at: str = "", night: bool = False
     ) -> "Job":
         """Say when it begins: *after* these jobs, frame by frame *after_frames* of these, at the time *start_at*, at *night*
-        alone. What is not said is waited for no more; nothing: it begins at once."""
+        alone. It no longer waits for anything that is left out; without arguments it begins at once."""
         return self._act("when", msgspec.to_builtins(_beginning(after, after_frames, start_at, night)))
 
     def delete(self, what: Literal["both", "frames", "record"] = "both") -> None:

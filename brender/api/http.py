@@ -33,7 +33,7 @@ _SECONDS, _SUBMIT_SECONDS = 30.0, 600.0
 _PAGE = 1000
 _BLOCK = 2**20
 _UNAUTHORIZED = 401
-#: What a server says of a part of a request that it does not know.
+#: The words of a server about a part of a request that it does not know.
 _UNKNOWN = "unknown field"
 #: Where add-ons lie in an upload.
 _ADDONS = "_addons"

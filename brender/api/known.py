@@ -1,4 +1,4 @@
-"""What the jobs and workers of a `Farm` have in common."""
+"""The common base of the jobs and workers of a `Farm`."""
 
 from typing import Any
 

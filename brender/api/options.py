@@ -1,4 +1,4 @@
-"""What can be said of a job that is submitted from Python: what `brender submit` takes as options, under the same names."""
+"""The options of a job that is submitted from Python: those of `brender submit`, under the same names."""
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -14,7 +14,7 @@ DEFAULT_PROJECT = "default"
 
 
 class RenderOptions(TypedDict, total=False):
-    """What is said of a Blender render; what is left out is what the .blend says. `brender submit --help` tells each. ``chunk``:
+    """The options of a Blender render, by default as the .blend says. `brender submit --help` explains each. ``chunk``:
     0 is as many frames in a task as make about a minute of work; ``until``: a time, as ISO 8601 has it."""
 
     frames: str
@@ -62,7 +62,7 @@ class RenderOptions(TypedDict, total=False):
 
 
 class Options(RenderOptions, total=False):
-    """What can be said of a job. ``job_type`` is ``blender-animation`` unless there is a ``command``, a program with its
+    """The options of a job. ``job_type`` is ``blender-animation`` unless there is a ``command``, a program with its
     arguments, in which ``{frame}`` is the frame's number; ``settings`` are further ones of the job type. ``after`` and
     ``after_frames`` name jobs by id or name; ``start_at`` is 22:00, 2026-12-24 22:00 or +2h30m. ``gpu_memory``: bytes, or such
     as 8GB. ``send``: its files travel to the farm, and its frames stay there until they are fetched; over HTTP they always do.
@@ -99,7 +99,7 @@ _EMPTY: dict[str, Any] = {
     "addons": (),
     **dict.fromkeys(("progressive", "overwrite", "no_site_addons", "allow_missing"), False),
 }
-#: What a job has that says nothing of it.
+#: The values of a job that names none.
 DEFAULTS: dict[str, Any] = {
     "project": "default",
     "priority": PRIORITY_NORMAL,

@@ -1,4 +1,4 @@
-"""What a job replaces: the frames in its output folder that it does not keep. Said before the job begins, and kept with it."""
+"""The files that a job replaces: frames in its output folder that it does not keep. A warning names them before it begins."""
 
 import os
 import time
@@ -129,7 +129,7 @@ def _not_kept(spec: JobSpec, folder: Path, found: dict[str, int], note: str) -> 
 
 
 def _makers(connection: Client, spec: JobSpec, replaced: list[str], found: dict[str, int]) -> set[str]:
-    """Return what the jobs are called that rendered the first, the last and the one in the middle of the files *replaced*."""
+    """Return the names of the jobs that rendered the first, the last and the one in the middle of the files *replaced*."""
     asked = {replaced[0], replaced[len(replaced) // 2], replaced[-1]}
     try:
         rows = [connection.ask("maker", output=spec.output, name=name) for name in sorted(asked)]

@@ -13,7 +13,7 @@ from brender.model.stuck import STUCK
 from brender.model.text import job_in_words, plural, short_id, some_of
 from brender.model.units import Units, units_of
 
-#: What is said of the worker ``name`` as long as the scheduler has not seen it yet.
+#: The sentence about the worker ``name`` as long as the scheduler has not seen it.
 JUST_JOINED = "The worker {name} joined a moment ago: ask again"
 
 

@@ -14,7 +14,7 @@ from brender.model.text import short_id
 SILENT_SECONDS, _PATIENCE_SECONDS = 2.0, 600.0
 #: Seconds that the end of a log is waited for, and between two looks at it.
 _LOG_SECONDS, _LOOK_SECONDS = 2.0, 0.05
-#: What the last line of an attempt's log has in it, before how it ended.
+#: The words in the last line of an attempt's log before its end.
 ENDED_IN_LOG = "] ended: "
 #: Names of files that a sentence has room for.
 _NAMES_SHOWN = 5
@@ -57,7 +57,7 @@ def gone_files(connection: Asking, record: Mapping[str, Any]) -> list[JobFile]:
 
 
 def to_requeue(gone: Sequence[JobFile]) -> str:
-    """Return what is queued again so that the files *gone* are there again: frames, or ``all`` where the film is among them."""
+    """Return the frames to queue again for the files *gone*, or ``all`` if the film is among them."""
     numbers = sorted({file.frame for file in gone if file.frame is not None})
     return "all" if any(file.frame is None for file in gone) else ",".join(map(str, numbers))
 

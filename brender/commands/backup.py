@@ -77,8 +77,8 @@ def backup(
 def restore(data: Path, config: Path | None, verbose: bool, database: str | None, as_it_is: bool, backup: Path | None) -> None:
     """Put BACKUP, which `brender backup` or the server made, in the place of the server's record.
 
-    The server must not run. What was there is kept. From an archive (`brender backup --with`) come also the keys, blobs, frames,
-    logs and job types that it holds; such files that are there already stay as they are.
+    The server must not run. The earlier record is kept. An archive (`brender backup --with`) also brings the keys, blobs,
+    frames, logs and job types that it holds; such files that are there already stay as they are.
     """
     if (backup is None) != as_it_is:
         raise BadInput("Name the backup to restore, or say --as-it-is to go on with the record that is there; not both")

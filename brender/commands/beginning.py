@@ -88,7 +88,7 @@ def when(
     night: bool | None,
     at_once: bool,
 ) -> None:
-    """Say when a job begins; without an option, show what it waits for. What it has rendered stays."""
+    """Say when a job begins; without an option, show what it waits for. Finished frames stay."""
     if start_at and any_time:
         raise BadInput("Give --start-at or --any-time, not both")
     wanted = bool(after or after_frames or not_after or start_at or any_time or night is not None or at_once)

@@ -152,7 +152,7 @@ def remove(of_user: bool, name: str) -> None:
     """End the service NAME, and remove it. Its data folder stays."""
     systemctl = _systemctl(of_user)
     unit = _unit_of(name, of_user)
-    say(f"{unit.stem} ends. What renders is finished first")
+    say(f"{unit.stem} ends. Its running frames are finished first")
     _do([*systemctl, "disable", "--now", unit.name], seconds=None)
     unit.unlink()
     _do([*systemctl, "daemon-reload"])

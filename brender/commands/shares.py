@@ -52,7 +52,7 @@ def shares(
     """Show who gets the farm and who should, by project and by user, or set their weights.
 
     Of jobs of equal priority, the one is next whose project has used least, and within the project the one whose user has:
-    seconds of machine, divided by the weight. What was used counts half after each half-life. DUE and HAD are parts of the
+    seconds of machine, divided by the weight. Used time counts half after each half-life. DUE and HAD are parts of the
     farm, or of the user's project, among those that have work.
     """
     named = {kind: name for kind, name in (("user", user), ("project", project)) if name is not None}

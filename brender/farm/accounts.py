@@ -1,4 +1,4 @@
-"""What the farm has done, as sums by day, user, project and worker. Pure.
+"""The farm's accounts: sums by day, user, project and worker. Pure.
 
 The sums are added to in the commit that ends an attempt or records a frame, so that nothing is counted twice or left out, and
 they stay when a job is deleted. The record alone holds them: what is added is a row of the verb ``add`` (brender.farm.record).

@@ -1,4 +1,4 @@
-"""What a job type of one's own is written with: a Python file in the folder ``job_types`` of the server's data folder.
+"""The names with which you write a job type of your own: a Python file in the folder ``job_types`` of the server's data folder.
 
 The file sets ``JOB_TYPE`` to a `JobTypeFile`. Its ``compile`` gets the checked settings. It returns the steps of the job
 (`Step`); or, where the type has a ``base``, the settings of a job of that type. It runs when a job is submitted, in a process

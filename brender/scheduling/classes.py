@@ -158,7 +158,7 @@ class Job:
 
 @dataclass(slots=True, eq=False)
 class UserShare:
-    """What a user has used within a project. ``used``: seconds of machine."""
+    """The use of a user within a project. ``used``: seconds of machine."""
 
     name: str
     number: int
@@ -169,7 +169,7 @@ class UserShare:
 
 @dataclass(slots=True, eq=False)
 class ProjectShare:
-    """What a project has used, with its users. ``lines`` are its ready jobs, by priority."""
+    """The use of a project, with its users. ``lines`` are its ready jobs, by priority."""
 
     name: str
     number: int

@@ -21,7 +21,7 @@ def gates_of(demand: Demand) -> tuple[Gate, ...]:
 
 
 class Gates:
-    """What has a limit, and how much of it is used. ``full`` are those of which nothing is left."""
+    """The limits that tasks count against, and how much of each is used. ``full`` are those with nothing left."""
 
     def __init__(self) -> None:
         self.most: dict[Gate, int] = {}

@@ -68,7 +68,7 @@ class Reasons:
         return found
 
     def _of_nobody(self, job: Job) -> str:
-        """Return why no worker could ever run *job*. What these do does not matter, so that it is true until others come."""
+        """Return why no worker could ever run *job*. It does not depend on their work, so it is true until others come."""
         if not self._is_known(job):
             job.unable = self.roster.membership, job.demand.need, self._sentence(job)
         return job.unable[2]

@@ -102,7 +102,7 @@ class GraphWait(msgspec.Struct, kw_only=True):
 
 
 class Revision(msgspec.Struct):
-    """What a job was asked to be: by whom and when, and what that changed."""
+    """A revision of a job: who asked for it and when, and what it changed."""
 
     revision: int
     user: str

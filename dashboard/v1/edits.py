@@ -22,8 +22,8 @@ blueprint = Blueprint("v1-edits", __name__)
 
 
 class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is left out, or null, stays as it is. ``settings``: those of the job's type that change; one that is null is what the
-    .blend says."""
+    """Fields that are left out, or null, stay as they are. ``settings``: those of the job's type that change; null: as the .blend
+    says."""
 
     name: Name | None = None
     project: Name | None = None
@@ -41,14 +41,14 @@ class Changes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 class EditOfJob(Changes, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``from_now_on``: frames that are done stay as they are, although the others will look otherwise. ``settings`` is those of
-    the job's type that change; one that is null is what the .blend says. What else is left out, or null, stays as it is."""
+    the job's type that change; null: as the .blend says. Other fields that are left out, or null, stay as they are."""
 
     from_now_on: bool = False
 
 
 class Again(Changes, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is left out, or null, is as of the first job; but it begins at once, unless ``paused``, ``after``, ``start_at`` or
-    ``night`` say otherwise. ``output``: the folder for its frames; without it, a new one beside the first's."""
+    """Fields that are left out, or null, are those of the first job; but it begins at once, unless ``paused``, ``after``,
+    ``start_at`` or ``night`` say otherwise. ``output``: the folder for its frames; without it, a new one beside the first's."""
 
     output: Annotated[str, msgspec.Meta(max_length=1000)] = ""
     overwrite: bool = False

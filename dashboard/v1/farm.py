@@ -104,8 +104,8 @@ def activity(query: ActivityQuery) -> Any:
 
 @endpoint(blueprint, "GET", "/accounts", query=AccountsQuery, needed="accounts", answer=answers.Accounts)
 def accounts(query: AccountsQuery) -> Any:
-    """Return what was done, by user, project, worker or day, and of each day. Who may not see what others did is told of their
-    own."""
+    """Return the work that was done, by user, project, worker or day, and of each day. A user who may not see the work of others
+    gets their own."""
     return _accounts(query)
 
 
@@ -122,8 +122,8 @@ def accounts_csv(query: AccountsQuery) -> Any:
 
 @endpoint(blueprint, "GET", "/shares", query=SharesQuery, needed="accounts", answer=answers.Shares)
 def shares(query: SharesQuery) -> Any:
-    """Return who gets the farm now, and who should by the weights: each project, and each user of each. Who may not see what
-    others used is told of themselves, and of the projects that they have used or have tasks in."""
+    """Return who gets the farm now, and who should by the weights: each project, and each user of each. A user who may not see
+    the use of others gets their own, and the projects that they have used or have tasks in."""
     user = _whose(query.user)
     with farm().reader.record() as record:
         return questions.shares(record, user)

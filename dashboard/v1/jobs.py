@@ -82,7 +82,7 @@ class AfterJob(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class BeginsWhen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``after``: the jobs that it waits for; ``start_at``: a time ("22:00", "2026-12-24 22:00", "+2h", the server's clock; "":
-    any); ``night``: it runs at night alone. What is left out is waited for no more."""
+    any); ``night``: it runs at night alone. It no longer waits for anything that is left out."""
 
     after: Annotated[list[AfterJob], msgspec.Meta(max_length=1000)] = []
     start_at: Short = ""

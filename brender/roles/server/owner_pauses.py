@@ -1,4 +1,4 @@
-"""What the activity log says of workers whose machine's owner has paused them (`brender pause-here`). Pure."""
+"""The activity log's sentences about workers that their machine's owner has paused (`brender pause-here`). Pure."""
 
 from brender.model.nodes import GIVEN_BACK
 

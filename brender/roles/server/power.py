@@ -30,7 +30,7 @@ _LOOK_SECONDS = 1.0
 _PATIENCE_SECONDS = 3.0
 #: Seconds that a wake takes until one was measured; and the longest pause between two tries.
 _WAKE_SECONDS, _LONGEST_PAUSE = 60.0, 3600.0
-#: What keeps a worker asleep although work waits that it could do.
+#: Reasons that keep a worker asleep although work waits that it could do.
 _NOT_WANTED = (Wanted.DISABLED, Wanted.DRAINED, *UNLISTED)
 
 

@@ -1,4 +1,4 @@
-"""What the submitter of a job is told when it is accepted, from memory or from the record. Pure."""
+"""The answer to the submitter of a job that is accepted, from memory or from the record. Pure."""
 
 from typing import Any
 
