@@ -239,7 +239,7 @@ class Simulation:
     def _put_back(self, job: Job, number: int, tasks: int, when: float) -> None:
         """Let so many *tasks* of *job*, which a lane had before it and has not done, wait again."""
         if tasks:
-            self._open_jobs[job.work.priority] += not job.left
+            self._open_jobs[job.work.priority] += job.is_open and not job.left
             job.left += tasks
             self._charge(job, number, -tasks, when)
             self._offer(job)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from brender.scheduling.forecast_room import Claim, Machine
-from brender.scheduling.forecast_shares import Key, Line
+from brender.scheduling.forecast_shares import Key, Line, Share
 from brender.scheduling.forecast_work import Work
 from brender.scheduling.gates import Gate
 
@@ -51,11 +51,25 @@ class Job:
 
 @dataclass
 class _Lines:
-    """The jobs of one priority: by the line that they stand in, by their limits, by what they take of a machine; and the lines in
-    their order, by what they had used when they were last looked at."""
+    """The jobs of one priority: by the line that they stand in, by their limits, by what they take of a machine; and the projects
+    in their order, and in each the lines, by what they had used when they were last looked at."""
 
     heaps: dict[Line, _Heaps] = field(default_factory=dict)
-    order: list[tuple[Key, Line]] = field(default_factory=list)
+    projects: dict[Share, list[tuple[Key, Line]]] = field(default_factory=dict)
+    order: list[tuple[Key, Share]] = field(default_factory=list)
+
+    def enter(self, line: Line) -> None:
+        """Let *line*, which has had no jobs here, stand where it belongs."""
+        self.heaps[line] = {}
+        if line.project not in self.projects:
+            self.projects[line.project] = []
+            insort(self.order, (line.project.key, line.project))
+        insort(self.projects[line.project], (line.user.key, line))
+
+    def sort(self) -> None:
+        """Find the order again: some have used less than they had."""
+        self.order = sorted((project.key, project) for project in self.projects)
+        self.projects = {project: sorted((line.user.key, line) for _, line in each) for project, each in self.projects.items()}
 
 
 @dataclass
@@ -81,8 +95,7 @@ class Queue:
             self.valid[name] = job.at_work
             lines, (gates, claim) = self.by_priority[priority], job.need
             if job.line not in lines.heaps:
-                lines.heaps[job.line] = {}
-                insort(lines.order, (job.line.key, job.line))
+                lines.enter(job.line)
             heappush(lines.heaps[job.line].setdefault(gates, {}).setdefault(claim, []), (job.at_work, job.work.order, name))
 
     def first(self, jobs: dict[str, Job], full_gates: Set[Gate], machine: Machine | None) -> Job | None:
@@ -93,24 +106,50 @@ class Queue:
         for priority in self.priorities:
             lines, at = self.by_priority[priority], 0
             while at < len(lines.order):
-                key, line = lines.order[at]
+                key, project = lines.order[at]
                 self.looked += _LOOKS_A_LINE
-                if (now := line.key) != key:  # more was used since, so that it comes later
+                if (now := project.key) != key:  # it has used more since, so that it comes later
                     del lines.order[at]
-                    insort(lines.order, (now, line))
+                    insort(lines.order, (now, project))
                     continue
-                if (found := self._first_of(lines.heaps[line], jobs, full_gates, machine, fits)) is not None:
+                if (found := self._first_in(lines, project, jobs, full_gates, machine, fits)) is not None:
                     return found
-                if lines.heaps[line]:
+                if lines.projects[project]:
                     at += 1
                 else:
-                    del lines.heaps[line], lines.order[at]
+                    del lines.projects[project], lines.order[at]
+        return None
+
+    def _first_in(
+        self,
+        lines: _Lines,
+        project: Share,
+        jobs: dict[str, Job],
+        full_gates: Set[Gate],
+        machine: Machine | None,
+        fits: dict[Claim, bool],
+    ) -> Job | None:
+        """Do the same among the lines of *project*."""
+        order, at = lines.projects[project], 0
+        while at < len(order):
+            key, line = order[at]
+            self.looked += _LOOKS_A_LINE
+            if (now := line.user.key) != key:
+                del order[at]
+                insort(order, (now, line))
+                continue
+            if (found := self._first_of(lines.heaps[line], jobs, full_gates, machine, fits)) is not None:
+                return found
+            if lines.heaps[line]:
+                at += 1
+            else:
+                del lines.heaps[line], order[at]
         return None
 
     def sort_lines(self) -> None:
         """Find the order of the lines again: some have used less than they had."""
         for lines in self.by_priority.values():
-            lines.order = sorted((line.key, line) for line in lines.heaps)
+            lines.sort()
 
     def _first_of(
         self, heaps: _Heaps, jobs: dict[str, Job], full_gates: Set[Gate], machine: Machine | None, fits: dict[Claim, bool]

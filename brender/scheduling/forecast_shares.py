@@ -12,8 +12,8 @@ _DOUBLINGS_MOST = 900.0
 
 Who = tuple[str, str]
 """A project, and a user within it."""
-Key = tuple[float, int, float, int]
-"""What users are sorted by, within their projects."""
+Key = tuple[float, int]
+"""What projects are sorted by, and users within one."""
 
 
 @dataclass(frozen=True)
@@ -27,23 +27,24 @@ class Usage:
 
 
 @dataclass(eq=False)
-class _Share:
+class Share:
+    """What a project has ``used``, or a user within it."""
+
     number: int
     weight: float
     used: float = 0.0
+
+    @property
+    def key(self) -> Key:
+        return self.used / self.weight, self.number
 
 
 @dataclass(eq=False)
 class Line:
     """A user within a project, whose jobs stand together."""
 
-    project: _Share
-    user: _Share
-
-    @property
-    def key(self) -> Key:
-        project, user = self.project, self.user
-        return project.used / project.weight, project.number, user.used / user.weight, user.number
+    project: Share
+    user: Share
 
 
 class Lines:
@@ -51,7 +52,7 @@ class Lines:
 
     def __init__(self, usage: Usage) -> None:
         self._usage = usage
-        self._projects: dict[str, _Share] = {}
+        self._projects: dict[str, Share] = {}
         self._lines: dict[Who, Line] = {}
         for (project, user), seconds in usage.used.items():
             self._charge(self.of(project, user), seconds)
@@ -72,5 +73,5 @@ class Lines:
         line.project.used += used
         line.user.used += used
 
-    def _share(self, kind: str, name: str, number: int) -> _Share:
-        return _Share(number, self._usage.weights.get((kind, name), 1.0))
+    def _share(self, kind: str, name: str, number: int) -> Share:
+        return Share(number, self._usage.weights.get((kind, name), 1.0))
