@@ -1,4 +1,4 @@
-"""Keeping Blender warm: one session that lives on after its attempt, for the next one that wants the same scene."""
+"""Keeps Blender warm: a session stays open after its attempt, for the next one of the same scene."""
 
 import os
 import threading

@@ -354,7 +354,7 @@ def _denoise_after(settings: dict[str, Any], scene: SceneFacts, path: str) -> No
     if why:
         raise BadInput(
             f"{path}: frames of the scene {scene.name!r} cannot be denoised after they are rendered: {why}. Leave out "
-            "--denoise-after; Blender then denoises as it renders, where the scene asks for it"
+            "--denoise-after; Blender then denoises as it renders, if the scene asks for it"
         )
     if settings["chunk"] > 1:
         raise BadInput("Frames that are denoised after they are rendered are tasks of their own: leave out --chunk")

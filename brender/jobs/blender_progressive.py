@@ -64,7 +64,7 @@ class BlenderProgressive(BlenderAnimation):
             label="Refine by",
             group=ORDER,
             words=(
-                (AUTO, "samples where that is exact, else a draft"),
+                (AUTO, "samples if that is exact, else a draft"),
                 (DOUBLING, "each pass doubles the samples"),
                 (SAMPLES, "each pass adds the same share of the samples"),
                 (DRAFT, "a draft with one share of the samples, then the whole frame"),

@@ -31,7 +31,7 @@ FILM_SETTINGS: tuple[Setting, ...] = (
     Setting(
         "film_container",
         str,
-        "what the film is written into",
+        "the file format of the film",
         from_file=True,
         choices=FILM_CONTAINERS,
         label="Container",
@@ -42,7 +42,7 @@ FILM_SETTINGS: tuple[Setting, ...] = (
     Setting(
         "film_codec",
         str,
-        "what the film is compressed by",
+        "the compression of the film",
         from_file=True,
         choices=FILM_CODECS,
         label="Codec",
@@ -86,7 +86,7 @@ FILM_SETTINGS: tuple[Setting, ...] = (
         label="Sound",
         group=FILM_GROUP,
         words=((True, "the scene's"), (False, "none")),
-        without="as the file says; with a film that the file does not ask for, what the scene has",
+        without="as the file says; the scene's, if the file asks for no film",
     ),
 )
 
@@ -266,7 +266,7 @@ SETTINGS: tuple[Setting, ...] = (
             (COLD, "starts again for each frame"),
             (IN_ORDER, "goes through all earlier frames first"),
         ),
-        without="stays open, or goes in order where a simulation is not baked",
+        without="stays open, or goes in order if a simulation is not baked",
         edit=PICTURES,
     ),
     Setting(
@@ -277,7 +277,7 @@ SETTINGS: tuple[Setting, ...] = (
         choices=DEVICES,
         label="Render on",
         group=MACHINES,
-        words=(("scene", "what the file asks for, where the worker has it"), ("gpu", "a GPU only"), ("cpu", "the CPU only")),
+        words=(("scene", "as the file asks, if the worker has it"), ("gpu", "a GPU only"), ("cpu", "the CPU only")),
         edit=NEXT,
     ),
     Setting(

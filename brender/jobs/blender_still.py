@@ -62,7 +62,7 @@ class BlenderStill(BlenderAnimation):
             label="Split by",
             group=ORDER,
             words=(
-                ("auto", "samples where that is exact, else bands"),
+                ("auto", "samples if that is exact, else bands"),
                 ("samples", "samples"),
                 ("tiles", "bands of the picture"),
             ),

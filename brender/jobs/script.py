@@ -40,7 +40,7 @@ class Script:
         Setting(
             "arguments",
             list,
-            "what it finds in sys.argv after --; {frame} is the frame number, {output} the folder for its files",
+            "its arguments, in sys.argv after --; {frame} is the frame number, {output} the folder for its files",
             default=[],
             label="Arguments",
             group=WHAT,

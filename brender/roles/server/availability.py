@@ -40,8 +40,8 @@ def why_closed(farm: Farm, worker: WorkerState) -> Obstacle:
     if wanted is Wanted.DISABLED:
         return Obstacle("is disabled", "are disabled", f"`brender enable {NAMES}`")
     if worker.info.id in farm.streaks.drained:
-        one = "is drained, since others completed what failed there"
-        return Obstacle(one, "are drained, since others completed what failed there", f"`brender enable {NAMES}`")
+        one = "is drained, since others completed tasks that failed there"
+        return Obstacle(one, "are drained, since others completed tasks that failed there", f"`brender enable {NAMES}`")
     if (sleeper := farm.sleepers.get(worker.info.id)) is not None:
         doing = "is being woken" if sleeper.phase is Phase.WAKING else "is put to sleep"
         return Obstacle(doing, "are put to sleep, or are being woken", f"`brender wake {NAMES}` wakes {IT}")
