@@ -12,6 +12,7 @@ from brender.model.spans import precision
 from brender.scheduling.forecast import forecast
 from brender.scheduling.forecast_lanes import Lane
 from brender.scheduling.forecast_room import Claim
+from brender.scheduling.forecast_shares import Usage
 from brender.scheduling.forecast_work import Work
 from brender.scheduling.pace import Measured, Pace
 
@@ -52,6 +53,34 @@ def test_a_job_that_begins_later_waits_for_the_tasks_that_run_then_and_for_no_mo
     assert forecast(_lanes(1), [works[0], replace(works[1], rush=True)])["high"].seconds == 25
     found = forecast(_lanes(1), [replace(works[0], tasks=3), replace(works[1], rush=True)])
     assert found["low"].seconds == 45, "what gave way begins from its first second"
+
+
+def test_a_machine_renders_as_many_frames_at_once_as_it_has_memory_for() -> None:
+    lanes = [Lane(0, machine="a", has=Claim(memory=64, gpu_memory=24)) for _ in range(4)]
+    for claim, at_once in ((Claim(memory=30), 2), (Claim(gpu_memory=24), 1), (Claim(memory=2), 4)):
+        assert forecast(lanes, [_work("a", claim=claim)])["a"].seconds == pytest.approx(1000 / at_once, rel=0.15)
+    assert not forecast(lanes, [_work("a", claim=Claim(memory=70))])
+
+
+def test_workers_of_a_pool_take_its_jobs_before_more_urgent_ones_and_others_once_it_has_none() -> None:
+    lanes = [*(Lane(0, pool="film") for _ in range(2)), *(Lane(1) for _ in range(2))]
+    works = [_work("all", priority=90, kinds=frozenset({0, 1})), _work("own", tasks=10, pool="film", order=1)]
+    found = forecast(lanes, works)
+    assert found["own"].seconds == 50 and found["all"].seconds == pytest.approx(275, rel=0.1)
+
+
+def test_projects_advance_by_their_weights_and_who_has_used_less_comes_first() -> None:
+    works = [_work(name, tasks=90, project=name, order=at) for at, name in enumerate("ab")]
+    weighed = forecast(_lanes(10), works, usage=Usage(weights={("project", "b"): 3.0}))
+    assert weighed["b"].seconds == pytest.approx(120, rel=0.15) and weighed["a"].seconds == pytest.approx(180, rel=0.1)
+    used = forecast(_lanes(10), works, usage=Usage(used={("a", ""): 10_000.0}))
+    assert used["b"].seconds == pytest.approx(90, rel=0.15) and used["a"].seconds == pytest.approx(180, rel=0.1)
+
+
+def test_workers_that_may_take_a_job_later_do_then() -> None:
+    found = forecast([Lane(0), Lane(1)], [_work("a", tasks=40, later=((1, 100.0),))])
+    assert found["a"].seconds == pytest.approx(250, rel=0.1)
+    assert forecast([Lane(1)], [_work("a", tasks=4, kinds=frozenset(), later=((1, 100.0),))])["a"].seconds == 140
 
 
 def test_a_job_that_nobody_can_run_is_expected_at_no_time() -> None:

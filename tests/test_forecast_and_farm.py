@@ -16,6 +16,7 @@ from brender.store.outlook import Outlook
 from tests.test_limits_and_leaving import put_off
 from tests.world import World, animation, new_id
 
+pytestmark = pytest.mark.thorough
 _GB = 10**9
 #: Seconds that a frame takes where a test does not say it: many, beside those that the virtual farm needs between two.
 _FRAME = 100.0
