@@ -325,7 +325,7 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
         "wrong token": "does not know your token",
         "never saved": "never saved",
         "no camera": "has no camera",
-        "no number": "Samples is a number",
+        "no number": "which is not a number",
         "missing": "1 file is missing",
         "pause what is done": "completed",
         "not rendered": "of its frames 1 to 2 are finished",
