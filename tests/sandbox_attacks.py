@@ -164,13 +164,13 @@ def _(at: Stage) -> None:
 
 @attack("a node's file that is said to be a key")
 def _(at: Stage) -> None:
-    with refused(BadSource, saying="elsewhere"):
+    with refused(BadSource, saying="outside of the folder"):
         at.publish(at.key)
 
 
 @attack("a node's file whose name leads up to a key")
 def _(at: Stage) -> None:
-    with refused(BadSource, saying="elsewhere"):
+    with refused(BadSource, saying="outside of the folder"):
         at.publish(at.scratch / ".." / ".." / ".." / ".." / "keys" / "server")
 
 

@@ -20,7 +20,9 @@ from brender.model.errors import BadInput
 from brender.model.grant import FurtherFile
 from brender.model.job import JobSpec
 from brender.model.nodes import Blender
+from brender.roles.policy import Policy
 from brender.model.passes import DOUBLING, first_share, passes_of
+from brender.roles.policy import Policy
 from tests.conftest import SCENES
 from tests.rendering import Outcome, Studio, cycles_scene, studio
 from tests.test_stills import planes
@@ -143,6 +145,20 @@ def test_frames_that_are_added_get_all_their_passes_and_the_first_of_them_comes_
     rest = [do_pass(world)[:2] for _ in range(7)]
     assert sorted(done + rest) == [(frame, number) for frame in (1, 2, 3) for number in (1, 2, 3, 4)]
     assert (3, 1) in rest[:3]  # (the worker had its next task when they were added, and may have asked for one more)
+    assert world.status(spec.id) == "completed"
+
+
+def test_later_passes_begin_also_where_so_many_wait_as_are_planned_ahead_while_a_frame_is_taken_out() -> None:
+    world = World(Policy(plan_slice=5, plan_ahead=10))
+    for number in range(8):
+        world.add_worker(f"worker {number}")
+    spec = progressive("1-13")
+    world.submit(spec)
+    world.run(3.0)
+    assert len(world.server.farm.jobs[spec.id].held) >= 10
+    world.act("edit", spec.id, {"settings": {"frames": "1-12"}})
+    world.run(5.0)
+    world.finish_everything()
     assert world.status(spec.id) == "completed"
 
 

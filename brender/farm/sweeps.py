@@ -58,8 +58,9 @@ def sweep_slice(farm: "Farm", job: "JobState", tasks: Sequence["TaskState"], is_
     del job.sweeps[0]
     if leaves_out:
         job.count_parts()
-    # What is queued now and not in memory comes there in its turn.
+    # What is queued now and not in memory comes there in its turn, and first of all what is held in memory already waits for.
     job.cursor, job.loading = -1, False
+    job.held_upto = max((job.held_upto, *(farm.tasks[held].number for held in job.held)))
     return sweep
 
 
