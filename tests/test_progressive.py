@@ -20,7 +20,6 @@ from brender.model.errors import BadInput
 from brender.model.grant import FurtherFile
 from brender.model.job import JobSpec
 from brender.model.nodes import Blender
-from brender.roles.policy import Policy
 from brender.model.passes import DOUBLING, first_share, passes_of
 from brender.roles.policy import Policy
 from tests.conftest import SCENES
