@@ -602,7 +602,7 @@ def test_a_job_that_has_another_blender_for_the_farm_s_add_ons_says_so(
     job = animation("1", version=saved_by)
     warnings = world.submit(job)["warnings"]
     assert said in warnings[0] if said else warnings == []
-    assert world.ask("job", id=job.id)["warnings"] == warnings
+    assert world.ask("job", id=job.id)["warnings"] == warnings[:1]  # (the answer may add that nobody can run it)
     assert world.submit(msgspec.structs.replace(animation("1", version=saved_by), site_addons=False))["warnings"] == []
 
 
