@@ -28,7 +28,7 @@ from werkzeug.security import generate_password_hash
 
 from benchmarks.report import report
 from brender.bus.address import Address, ServerAddresses, free_ports
-from brender.bus.keys import new_pair
+from brender.bus.keys import kept_pair, new_pair
 from brender.farm.record import Row
 from brender.store.database import open_for_writing
 from brender.store.datafolder import DataFolder
@@ -159,6 +159,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = DataFolder(Path(temporary))
         big = fill(folder, jobs, frames, workers)
+        kept_pair(folder.server_key)  # as beside a server: of one elsewhere the dashboard would ask for each log and picture
         nowhere = ServerAddresses.of(Address("127.0.0.1", free_ports(1)), key=new_pair().public)
         dashboard = Dashboard(folder, Address("127.0.0.1", free_ports(1)), nowhere, new_pair())
         threading.Thread(target=dashboard._server.run, daemon=True).start()

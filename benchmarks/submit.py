@@ -52,7 +52,8 @@ for number in range(meshes):
 bpy.ops.wm.save_as_mainfile(filepath=os.path.join(FOLDER, "shot.blend"), compress=False)
 """
 _TRACER = (
-    "import contextlib\nfrom brender.engines import blendfile\nblendfile.reader_for = lambda *_: contextlib.nullcontext()\n"
+    "import contextlib\nfrom brender.blendfile import facts, packing\n"
+    "facts.reader_for = packing.reader_for = lambda *_: contextlib.nullcontext()\n"
     "from brender.commands.main import main\nmain()"
 )
 
