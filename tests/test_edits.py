@@ -28,6 +28,21 @@ def stop(world: World) -> None:
             world.end(name, stopped=True)
 
 
+def edited_and_canceled(world: World, settings: dict[str, Any]) -> str:
+    """Return a job of six frames, some of them done, that was edited to have *settings* and canceled at once."""
+    world.sweep_size = 1
+    world.start_server()
+    job: str = world.submit(animation("1-6", chunk=1))["id"]
+    world.run(3.0)
+    for name in ("one", "two", "one", "two"):
+        world.finish(name)
+    edit(world, job, settings=settings)
+    world.act("cancel", job)
+    stop(world)
+    world.run(3.0)
+    return job
+
+
 def samples_of(world: World, worker: str) -> int | None:
     running = world.workers[worker].running
     assert running is not None
@@ -265,16 +280,7 @@ def test_frames_whose_files_get_other_names_are_all_made_again(world: World, chu
 
 
 def test_files_get_their_other_names_although_the_job_is_canceled_at_once_and_queued_again(world: World) -> None:
-    world.sweep_size = 1
-    world.start_server()
-    job = world.submit(animation("1-6", chunk=1))["id"]
-    world.run(3.0)
-    for name in ("one", "two", "one", "two"):
-        world.finish(name)
-    edit(world, job, settings={"pattern": "other.####"})
-    world.act("cancel", job)
-    stop(world)
-    world.run(3.0)
+    job = edited_and_canceled(world, {"pattern": "other.####"})
     record = world.ask("job", id=job)
     assert (record["status"], record["completed_parts"]) == ("canceled", 0), "all was to be made again"
     world.act("requeue", job)
@@ -286,16 +292,7 @@ def test_files_get_their_other_names_although_the_job_is_canceled_at_once_and_qu
 def test_what_an_edit_makes_look_otherwise_is_rendered_again_although_the_job_is_canceled_at_once_and_queued_again(
     world: World,
 ) -> None:
-    world.sweep_size = 1
-    world.start_server()
-    job = world.submit(animation("1-6", chunk=1))["id"]
-    world.run(3.0)
-    for name in ("one", "two", "one", "two"):
-        world.finish(name)
-    edit(world, job, settings={"samples": 7})
-    world.act("cancel", job)
-    stop(world)
-    world.run(3.0)
+    job = edited_and_canceled(world, {"samples": 7})
     record = world.ask("job", id=job)
     assert (record["status"], record["completed_parts"]) == ("canceled", 0), "all was to be rendered again"
     assert "requeue" not in [row["action"] for row in world.ask("activity")], "nothing of it is queued"

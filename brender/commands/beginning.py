@@ -58,6 +58,15 @@ def after_options(function: F) -> F:
     return function
 
 
+def night_option(function: F) -> F:
+    """``--night``, of a new job."""
+    return click.option(
+        "--night",
+        is_flag=True,
+        help="Run only at night, in the hours that the server has for that. Frames that still run in the morning finish.",
+    )(function)
+
+
 def after_of(whole: Sequence[str], by_frame: Sequence[str]) -> tuple[After, ...]:
     """Return what ``--after`` and ``--after-frames`` name."""
     return (*map(After, whole), *(After(each, by_frame=True) for each in by_frame))

@@ -12,7 +12,7 @@ from brender.api.chosen_job import chosen_job
 from brender.api.cloning import submit_again
 from brender.api.connection import Again
 from brender.api.place import user
-from brender.commands.beginning import after_of, after_options
+from brender.commands.beginning import after_of, after_options, night_option
 from brender.commands.completion import complete_project, job_argument
 from brender.commands.config import Configured
 from brender.commands.jobspec import Size
@@ -145,11 +145,7 @@ def edit(data: Path, config: Path | None, verbose: bool, server: str | None, id:
 @click.option("--overwrite", is_flag=True, help="Render frames again that are in the folder already.")
 @click.option("--paused", is_flag=True, help="Submit the job paused.")
 @after_options
-@click.option(
-    "--night",
-    is_flag=True,
-    help="Run only at night, in the hours that the server has for that. Frames that still run in the morning finish.",
-)
+@night_option
 @site_option
 def clone(
     data: Path,

@@ -14,7 +14,7 @@ from brender.api.standing import check_ended_well
 from brender.api.submitting import Wanted
 from brender.api.submitting import submit as submit_wanted
 from brender.bus.client import Client
-from brender.commands.beginning import after_of, after_options
+from brender.commands.beginning import after_of, after_options, night_option
 from brender.commands.completion import complete_project
 from brender.commands.jobspec import limit_options, priority_option, render_options, sharing_of, sharing_options
 from brender.commands.latest_picture import LatestPicture
@@ -62,11 +62,7 @@ _REASON_SECONDS = 0.5
 @click.option("--tag", "tags", multiple=True, help="A tag that its workers must have. May be given several times.")
 @click.option("--paused", is_flag=True, help="Submit the job paused.")
 @after_options
-@click.option(
-    "--night",
-    is_flag=True,
-    help="Run only at night, in the hours that the server has for that. Frames that still run in the morning finish.",
-)
+@night_option
 @click.option("--wait", is_flag=True, help="Wait until the job has ended, and show its progress.")
 @pictures_option
 @click.option(
