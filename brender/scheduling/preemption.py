@@ -43,7 +43,7 @@ def give_way(roster: Roster, job: Job, running: Iterable[Candidate], wanted: int
 
 def said_of_pools(roster: Roster, job: Job) -> str:
     """Return that workers which could run the rush job *job* take work of their own pools before, and the command that helps, as
-    a sentence; "" where none has such work."""
+    a sentence; "" if no pool has such work."""
     need = job.kind.need
     pooled = [kind for kind in job.kind.able if kind.open and kind.info.pool and not is_own(need, kind.info)]
     pools = sorted({kind.info.pool for kind in pooled if _has_own_work(roster, kind)})

@@ -44,7 +44,7 @@ class Demand:
     those whose shares of the farm it takes. ``most``: so many attempts of it may be live at most; 0: any number. ``rush``: where
     no worker is free, what is less urgent gives way; ``reclaims``: the same at the workers of its pool, for others' tasks.
     ``files`` are those of its scene, by a name that later versions of them have too, and ``scene`` is this version; "" for none.
-    ``why_most``: why ``most`` is less than its submitter asked for, as a sentence; "" where it is not.
+    ``why_most``: why ``most`` is less than its submitter asked for, as a sentence; "" if it is not.
     """
 
     job: str
