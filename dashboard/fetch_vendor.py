@@ -6,6 +6,7 @@ Run by developers when a version changes; what it writes is kept in the reposito
 brender needs npm or a network.
 """
 
+import argparse
 import json
 import subprocess
 import tarfile
@@ -42,6 +43,7 @@ def fetch(package: str, version: str, files: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for each in PACKAGES:
         fetch(*each)
         print(*each[:2])

@@ -7,6 +7,7 @@ where one does not, 3 where some addresses could not be asked from here.
 A release is built after this, so that its wheel has the pages. Warnings are errors.
 """
 
+import argparse
 import hashlib
 import re
 import shutil
@@ -62,7 +63,9 @@ def check_links() -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--links"]:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--links", action="store_true", help="check all links of the pages in place of building them")
+    if parser.parse_args().links:
         sys.exit(check_links())
     build(INTO)
     print(f"{INTO} has the documentation: brender docs")

@@ -4,6 +4,7 @@ with a farm that renders what is submitted there.
 python docs/take_addon.py [BLENDER]
 """
 
+import argparse
 import contextlib
 import json
 import os
@@ -162,4 +163,6 @@ def main(blender="blender"):
 if "bpy" in sys.modules and "--" in sys.argv:
     inside(json.loads(sys.argv[-1]))
 elif __name__ == "__main__":
-    main(*sys.argv[1:2])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("blender", nargs="?", default="blender", metavar="BLENDER", help="the executable of a Blender")
+    main(parser.parse_args().blender)

@@ -3,6 +3,7 @@
 python docs/take_monitor.py
 """
 
+import argparse
 import asyncio
 import re
 import sys
@@ -58,4 +59,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

@@ -5,6 +5,7 @@ python docs/take_moving_picture.py
 It needs chromium and ffmpeg.
 """
 
+import argparse
 import shutil
 import subprocess
 import tempfile
@@ -76,4 +77,5 @@ def record(place: Path, shots: Path) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

@@ -4,6 +4,7 @@ several widths, as animated pictures (SVG).
 python docs/take_recordings.py
 """
 
+import argparse
 import fcntl
 import io
 import os
@@ -152,4 +153,5 @@ def moving(shots: list[str], width: int) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

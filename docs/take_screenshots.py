@@ -4,10 +4,10 @@ and on a phone.
 python docs/take_screenshots.py [FOLDER [PAGE ...]]
 """
 
+import argparse
 import contextlib
 import shutil
 import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -50,7 +50,11 @@ SEEMING_SECONDS = 3400.0
 
 
 def main() -> None:
-    into = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("into", type=Path, nargs="?", default=HERE, metavar="FOLDER", help="where the pictures go")
+    parser.add_argument("pages", nargs="*", metavar="PAGE", help="only these pages")
+    given = parser.parse_args()
+    into = given.into
     into.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = DataFolder(Path(temporary) / "data").make()
@@ -78,7 +82,7 @@ def main() -> None:
             }
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-                chosen = sys.argv[2:] or list(pages)
+                chosen = given.pages or list(pages)
                 for is_busy in (True, False):
                     wanted = [name for name in chosen if (name in WHILE_RENDERING) is is_busy]
                     for look, how in LOOKS.items():

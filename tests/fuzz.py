@@ -12,6 +12,8 @@ with atheris.instrument_imports(include=["brender", "msgpack", "tests.fuzzing"])
     from tests.fuzzing import TARGETS
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
+        sys.exit(__doc__)
     target = TARGETS[sys.argv.pop(1)]
     atheris.Setup(sys.argv, target)
     atheris.Fuzz()

@@ -4,6 +4,7 @@
 of what roles say to each other. The dashboard is left out, and it is packed as one, which keeps it small.
 """
 
+import argparse
 import subprocess
 import sys
 import tarfile
@@ -58,4 +59,10 @@ def renew(commit: str) -> Path:
 
 
 if __name__ == "__main__":
-    print(renew(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("commit", metavar="COMMIT", help="a commit, tag or branch of this repository")
+    given = parser.parse_args().commit
+    known = subprocess.run(["git", "rev-parse", "--verify", "--quiet", f"{given}^{{commit}}"], capture_output=True, text=True)
+    if known.returncode:
+        parser.error(f"this repository has no commit {given}; git log --oneline lists them")
+    print(renew(known.stdout.strip()))
