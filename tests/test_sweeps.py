@@ -12,7 +12,7 @@ from brender.farm.tasks import TaskState
 from brender.model.job import FILM
 from brender.model.status import JobStatus, PartStatus, TaskStatus
 from brender.roles.policy import Policy
-from brender.roles.server.restore import queued_tasks, slice_of_tasks
+from brender.roles.server.recorded_tasks import queued_tasks, slice_of_tasks
 from tests.entities import a_job, a_part, a_task, film_of
 from tests.world import World, animation
 

@@ -49,7 +49,7 @@ from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.roles.server.core import ServerCore
 from brender.roles.server.farm_store import FarmStore
-from brender.roles.server.restore import SLICE_PARTS
+from brender.roles.server.recorded_tasks import SLICE_PARTS
 from brender.roles.server.round import Round, Run
 from brender.roles.worker.core import WorkerCore
 from brender.store.audit import differences

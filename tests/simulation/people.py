@@ -10,7 +10,7 @@ from brender.jobs import declare
 from brender.jobs.stages import Graph
 from brender.model.frames import format_frames, parse_frames
 from brender.model.status import PartStatus
-from brender.roles.server.restore import select_for_requeue
+from brender.roles.server.recorded_tasks import select_for_requeue
 from brender.roles.server.round import FAILED
 from brender.store.recorded import job_spec
 

@@ -25,9 +25,10 @@ from brender.model.ranges import Ranges
 from brender.model.status import ENDED_JOB
 from brender.model.text import job_in_words
 from brender.roles.effects import Now
-from brender.roles.server import restore
+from brender.roles.server import recorded_jobs, recorded_tasks
 from brender.roles.server.jobs import Selection
 from brender.roles.server.receipts import receipt_of_row
+from brender.roles.server.restore import restore
 from brender.roles.server.set_aside import REFUSED_FOR_EVER
 from brender.store.named import Record, job_id, node_id
 from brender.store.recorded import worker_info
@@ -61,7 +62,7 @@ class FarmStore:
         tell: Callable[[str], None] = lambda text: None,
         waiting: Callable[[str], set[tuple[str, int]]] = lambda job: set(),
         slice_size: int = 1000,
-        sweep_size: int = restore.SLICE_PARTS,
+        sweep_size: int = recorded_tasks.SLICE_PARTS,
     ) -> None:
         self.writer = writer
         self.record = record
@@ -137,10 +138,10 @@ class FarmStore:
     def restore(self, now: Now) -> Farm:
         """Return the farm as the record has it."""
         try:
-            farm = restore.restore(self.writer, now)
+            farm = restore(self.writer, now)
         except (OperationalError, InterfaceError):
             self.writer.reconnect()
-            farm = restore.restore(self.writer, now)
+            farm = restore(self.writer, now)
         for job in farm.jobs.values():
             job.placing = self._waiting(job.id)
         for job in farm.jobs.values():
@@ -151,19 +152,19 @@ class FarmStore:
 
     def adopt(self, farm: Farm, job: str) -> JobState:
         """Bring the ended *job* into the memory of *farm*."""
-        adopted = restore.adopt(farm, self.writer.tables, self.writer.tables.Job.get_by_id(job))
+        adopted = recorded_jobs.adopt(farm, self.writer.tables, self.writer.tables.Job.get_by_id(job))
         adopted.placing = self._waiting(job)
         return adopted
 
     def bring_awaited(self, farm: Farm, after: Iterable[After]) -> None:
         """Bring what has to be known of the jobs that a job is to wait *after* into the memory of *farm*."""
-        restore.bring_awaited(farm, self.writer.tables, after, self._waiting)
+        recorded_jobs.bring_awaited(farm, self.writer.tables, after, self._waiting)
 
     def named_after(self, job: str, after: Iterable[After]) -> tuple[After, ...]:
         """Return *after*, the names of jobs that *job* is to wait for, with their ids. Raises `NotFound` or `BadInput`, such
         as where they wait for *job* themselves."""
         known = tuple(After(self.job_id(each.job), each.by_frame) for each in after)
-        waits = restore.waits_of(self.writer.tables, [each.job for each in known])
+        waits = recorded_jobs.waits_of(self.writer.tables, [each.job for each in known])
         way = next((each.job for each in known if each.job != job and _leads_to(waits, each.job, job)), None)
         if way is not None:
             other = self.writer.tables.Job.get_by_id(way)
@@ -174,23 +175,23 @@ class FarmStore:
 
     def queued_tasks(self, job: str, after: int) -> list[TaskState]:
         """Return the next tasks of *job* after number *after* that are queued or wait for others."""
-        return restore.queued_tasks(self.writer.tables, job, after, self._slice)
+        return recorded_tasks.queued_tasks(self.writer.tables, job, after, self._slice)
 
     def slice_of_tasks(self, job: str, after: int) -> tuple[list[TaskState], bool]:
         """Return the next tasks of *job* after number *after*, with all their parts, and whether these are the last."""
-        return restore.slice_of_tasks(self.writer.tables, job, after, self._sweep)
+        return recorded_tasks.slice_of_tasks(self.writer.tables, job, after, self._sweep)
 
     def strays(self, farm: Farm, reports: Sequence[PartDone], since: float) -> dict[str, TaskState]:
         """Return those attempts of *reports* that the record does not know, each with the task of *farm* that it worked on; none
         of jobs that were submitted after *since*."""
-        return restore.strays(farm, self.writer.tables, reports, since)
+        return recorded_tasks.strays(farm, self.writer.tables, reports, since)
 
     def select_for_requeue(self, job: str, value: object) -> Selection:
-        return restore.select_for_requeue(self.writer.tables, job, value)
+        return recorded_tasks.select_for_requeue(self.writer.tables, job, value)
 
     def count_rendered(self, job: str, frames: Ranges) -> int:
         """Return of how many of *frames* of *job* something is rendered."""
-        return restore.count_rendered(self.writer.tables, job, frames)
+        return recorded_tasks.count_rendered(self.writer.tables, job, frames)
 
     def job_id(self, named: str) -> str:
         """Return the id of the job *named* so. Raises `NotFound` or `BadInput`."""
