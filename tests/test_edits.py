@@ -137,13 +137,13 @@ def test_frames_that_are_added_are_rendered_and_what_is_done_stays(world: World)
 
 
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({"settings": {"frames": "1-9", "chunk": 4}, "tags": ["gpu"]}, {"film": "a.mp4"}, "--tag gpu --frames 1-9 --set chunk=4`"),
+    ({"settings": {"frames": "1-9", "chunk": 4}, "tags": ["gpu"]}, {"film": "a.mp4"}, "--tag gpu --frames 1-9 --chunk 4`"),
     ({"settings": {"frames": "1-2", "format": "JPEG"}}, {}, "their files in another"),
     ({"settings": {"frames": ""}}, {}, "frame set is empty"),
     ({"settings": {"numbered": "1-9"}}, {}, "cannot be edited"),
     ({"settings": {"pattern": "x.####"}}, {"film": "shot.mp4"}, "files with other names"),
     ({"settings": {"format": "JPEG"}, "from_now_on": True}, {}, "leave --from-now-on out"),
-    ({"settings": {"chunk": 2}}, {}, "--set chunk=2` submits the job again with it"),
+    ({"settings": {"chunk": 2}}, {}, "--chunk 2` submits the job again with it"),
     ({"settings": {"sample": 2}}, {}, "did you mean 'samples'?"),
     ({"settings": {"samples": 0}}, {}, "it goes from 1 to"),
     ({"settings": {"camera": "none"}}, {}, "has no camera 'none'"),
@@ -234,6 +234,14 @@ def test_a_clone_of_a_progressive_job_shares_out_its_samples_as_a_new_job_would_
     record = world.ask("job", id=world.submit(first)["id"])
     again = job_type(first.job_type).prepare(clone(record, new_id(), "ada", Edit(settings=change)))
     assert (again.settings["refine"], again.settings["passes"]) == (refine, passes)
+
+
+def test_a_clone_of_a_script_that_names_another_script_has_not_the_text_of_the_first(world: World) -> None:
+    settings = {"file": "/shared/shot.blend", "script": "first.py", "text": "print(1)"}
+    spec = msgspec.structs.replace(animation("1-3"), job_type="script", settings=settings, trusted=True)
+    record = world.ask("job", id=world.submit(spec)["id"])
+    assert clone(record, new_id(), "ada", Edit(settings={"script": "other"})).settings["text"] is None
+    assert clone(record, new_id(), "ada", Edit(settings={"frames": "1-2"})).settings["text"] == "print(1)"
 
 
 def test_how_a_job_shares_the_farm_is_edited(world: World) -> None:

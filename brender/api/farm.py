@@ -15,6 +15,7 @@ from brender.api.chosen_job import Choice, chosen_job
 from brender.api.connection import Again, Bytes, Change, Connection, Notify, asked, silent, unseen
 from brender.api.fetching import Fetching, fetch_frames, frames_of
 from brender.api.http import Http
+from brender.api.job_types import with_script
 from brender.api.jobspec import folder_here
 from brender.api.known import Known
 from brender.api.options import Options, check_one_thing
@@ -257,7 +258,8 @@ class Job(Known):
     ) -> "Job":
         """Submit it again, with other *settings* and *fields* (`edit`); returns the new job. Its frames go to the folder *output*
         ("": a new one beside this one's). It begins at once, unless the rest says otherwise, as in `Farm.submit`."""
-        change = _edit(fields, settings)
+        given = dict(settings or {})
+        change = _edit(fields, with_script(given) if self.record["job_type"] == "script" else given)
         beginning = _beginning(after, after_frames, start_at, night)
         accepted = self._connection.clone(self.record, Again(change, str(output), overwrite, paused, beginning))
         return Job(self._connection, self._connection.ask("job", id=accepted["id"]))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from brender.commands.options import NamedPath
-from brender.commands.setting_options import GroupedOption, option_of
+from brender.commands.setting_options import GroupedOption, add_option, option_of
 from brender.jobs.declare import FILES, MACHINES, ORDER, WHAT, render_settings
 from brender.model.errors import BadInput
 from brender.model.job import LIMIT_MINUTES, PRIORITY_NORMAL, STALL_MINUTES
@@ -40,16 +40,10 @@ def render_options(*, apart: Collection[str] = ()) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         for option in reversed([*settings, *_more_of_a_render()]):
-            _add(function, option)
+            add_option(function, option)
         return function
 
     return decorate
-
-
-def _add(function: F, option: click.Option) -> None:
-    """Give the command that is made of *function* the *option*, as `click.option` does."""
-    params = function.__dict__.setdefault("__click_params__", [])
-    params.append(option)
 
 
 def _more_of_a_render() -> tuple[click.Option, ...]:

@@ -1,21 +1,29 @@
 """Options of the command line for the settings that job types declare: their names, help, choices and defaults are made from the
 declaration (`brender.jobs.declare.Setting`)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from brender.commands.moments import Moment
 from brender.commands.options import NamedPath
-from brender.jobs.declare import FOLDER, GROUPS, MOMENT, Setting
+from brender.jobs.declare import FOLDER, GROUPS, MOMENT, NAMES, NEXT, PICTURES, Setting
 
 #: Limits from here on are not told in a help: nobody comes near them.
 _NO_LIMIT = 1_000_000
 _AGAIN = "May be given several times."
+_INSTEAD = "Those that you give replace the earlier ones."
+#: What an edit of a setting means, where it is not only what the setting says.
+_EDITED = {
+    NEXT: "Finished frames stay.",
+    PICTURES: "Finished frames are rendered again.",
+    NAMES: "All frames are rendered again; the earlier files stay.",
+}
 _GENERAL = "Options"
 #: What the command line takes for these settings, and does where they are left out, in place of what the declaration says: it
 #: knows the shell that the job is submitted from.
-_BY_THE_SHELL = {"ocio": "The OpenColorIO configuration; none: each worker's own. [default: $OCIO]"}
+_BY_THE_SHELL = {"ocio": ("The OpenColorIO configuration; none: each worker's own.", "[default: $OCIO]")}
 
 
 class GroupedOption(click.Option):
@@ -46,14 +54,15 @@ class Number(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has it wit
             self.fail(f"{value!r} is {f'neither {what}{words}' if words else f'not {what}'}", param, context)
 
 
-def option_of(setting: Setting) -> click.Option:
-    """Return the option that gives *setting*. What it gives is ``None``, or ``()`` of a list, where it is left out."""
+def option_of(setting: Setting, help: str | None = None) -> click.Option:
+    """Return the option that gives *setting*, with *help* (``None``: that of a submission). What it gives is ``None``, or ``()``
+    of a list, where it is left out."""
     names = [setting.name, setting.flag]
-    attributes: dict[str, Any] = {"help": help_of(setting), "group": setting.group, "default": None}
+    attributes: dict[str, Any] = {"help": help or help_of(setting), "group": setting.group, "default": None}
     if setting.metavar:
         attributes["metavar"] = setting.metavar
     if setting.kind is bool:
-        names[1] = f"{setting.flag}/{_no(setting)}"
+        names[1] = f"{setting.flag}/{setting.no_flag}"
     elif setting.kind is list:
         attributes |= {"multiple": True}
     elif setting.choices:
@@ -74,20 +83,38 @@ def help_of(setting: Setting) -> str:
     'How many samples (1 to 99). [default: as the file says]'
     """
     if setting.name in _BY_THE_SHELL:
-        return _BY_THE_SHELL[setting.name]
+        return " ".join(_BY_THE_SHELL[setting.name])
+    again = f" {_AGAIN}" if setting.kind is list else ""
+    default = setting.default if setting.default in setting.choices else setting.absent
+    return f"{_said(setting)}{again} [default: {default}]"
+
+
+def help_of_change(setting: Setting, of_edit: bool) -> str:
+    """Return the help of *setting* of a job that is there: what it is, its choices and limits, and, where it is *of_edit*, what
+    becomes of finished frames.
+
+    >>> help_of_change(Setting("samples", int, "how many samples", lowest=1, highest=99, edit=PICTURES), of_edit=True)
+    'How many samples (1 to 99). Finished frames are rendered again.'
+    """
+    said = _BY_THE_SHELL[setting.name][0] if setting.name in _BY_THE_SHELL else _said(setting)
+    instead = _INSTEAD if setting.kind is list else ""
+    return " ".join(filter(None, (said, instead, _EDITED.get(setting.edit) if of_edit else "")))
+
+
+def _said(setting: Setting) -> str:
+    """Return what *setting* is, its limits and what its choices mean, as a sentence."""
     said = setting.help[:1].upper() + setting.help[1:]
     if setting.lowest is not None and setting.highest is not None and setting.highest < _NO_LIMIT:
         said += f" ({setting.lowest:,} to {setting.highest:,})"
     if words := _words(setting):
         said += f" ({words})"
-    again = f" {_AGAIN}" if setting.kind is list else ""
-    return f"{said}.{again} [default: {setting.default if setting.default in setting.choices else setting.absent}]"
+    return f"{said}."
 
 
 def _words(setting: Setting) -> str:
     """Return what the choices of *setting* mean, those that do not speak for themselves."""
     if setting.kind is bool:
-        return "; ".join(f"{setting.flag if value else _no(setting)}: {text}" for value, text in setting.words)
+        return "; ".join(f"{setting.flag if value else setting.no_flag}: {text}" for value, text in setting.words)
     chosen = [(value, text) for value, text in setting.words if value in setting.choices]
     return "; ".join(f"{value}: {text}" for value, text in chosen if _plain(value) != _plain(text))
 
@@ -96,8 +123,9 @@ def _plain(text: str) -> str:
     return "".join(filter(str.isalnum, text)).casefold()
 
 
-def _no(setting: Setting) -> str:
-    return f"--no-{setting.flag.removeprefix('--')}"
+def add_option(function: Callable[..., Any], option: click.Option) -> None:
+    """Give the command that is made of *function* the *option*, as `click.option` does."""
+    function.__dict__.setdefault("__click_params__", []).append(option)
 
 
 def write_options(command: click.Command, context: click.Context, formatter: click.HelpFormatter) -> None:

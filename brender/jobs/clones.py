@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from brender.jobs.blender_progressive import are_chosen
+from brender.jobs.declare import Setting, edited_settings, render_settings
 from brender.model.addon import AddOn
 from brender.model.edit import Edit
 from brender.model.errors import BadInput
@@ -17,8 +18,6 @@ from brender.model.sharing import NO_POOL, Sharing
 from brender.model.text import short_id
 
 _NUMBERED = re.compile(r"(?P<stem>.*)_(?P<number>[0-9]{1,6})")
-#: Settings that have an option of their own.
-OWN_OPTIONS = ("frames", "samples", "resolution", "format", "pattern", "engine", "camera")
 #: Settings by which a progressive job's type chooses how samples are shared out to passes, where nobody says it.
 _SHARES = {"passes", "noise", "until"}
 #: Folders that are looked at for one that is free.
@@ -36,6 +35,8 @@ def clone(record: Mapping[str, Any], id: str, user: str, change: Edit, output: s
     for name, value in change.settings.items():
         known = "frame" if name == "frames" and name not in settings and "frame" in settings else name
         settings[known] = _frame(value) if known != name else value
+    if "script" in change.settings and "text" not in change.settings:
+        settings["text"] = None  # (else the first one's script would run under the name of the other)
     if "refine" in settings:
         settings |= _shares(record["settings"], change.settings)
     own = record["bundle"] and record["output"].rpartition("/")[2] == record["id"]
@@ -63,8 +64,8 @@ def clone(record: Mapping[str, Any], id: str, user: str, change: Edit, output: s
 def clone_command(id: str, change: Edit) -> str:
     """Return the command that submits the job *id* again as *change* makes it.
 
-    >>> clone_command("a1b2c3d4e5f6", Edit(priority=80, tags=("gpu",), settings={"frames": "1-50", "chunk": 2}))
-    'brender clone a1b2c3d4 --priority 80 --tag gpu --frames 1-50 --set chunk=2'
+    >>> clone_command("a1b2c3d4e5f6", Edit(priority=80, tags=("gpu",), settings={"frames": "1-50", "chunk": 2, "dust": 3}))
+    'brender clone a1b2c3d4 --priority 80 --tag gpu --frames 1-50 --chunk 2 --set dust=3'
     """
     words = ["brender", "clone", short_id(id)]
     for name in ("name", "project", "priority", "stall_minutes", "limit_minutes", "most_workers", "pool", "cores", "gpu_memory"):
@@ -73,12 +74,19 @@ def clone_command(id: str, change: Edit) -> str:
     for several, option, none in ((change.tags, "--tag", "--no-tags"), (change.licences, "--licence", "--no-licences")):
         if several is not None:
             words += [word for each in several for word in (option, each)] or [none]
+    with_option = edited_settings() | render_settings()
     for name, value in change.settings.items():
-        if name in OWN_OPTIONS and value is not None:
-            words += [_option(name), str(value)]
-        else:
-            words += ["--set", f"{name}={value if isinstance(value, str) else msgspec.json.encode(value).decode()}"]
+        words += _words_of(name, value, with_option.get(name))
     return shlex.join(words)
+
+
+def _words_of(name: str, value: Any, setting: Setting | None) -> list[str]:
+    """Return the words that give the setting *name* the *value*: by its option, where it is a *setting* that has one."""
+    if setting is None or type(value) is not setting.kind or value == []:
+        return ["--set", f"{name}={value if isinstance(value, str) else msgspec.json.encode(value).decode()}"]
+    if isinstance(value, bool):
+        return [setting.flag if value else setting.no_flag]
+    return [word for each in (value if isinstance(value, list) else [value]) for word in (setting.flag, str(each))]
 
 
 def _option(name: str) -> str:

@@ -112,6 +112,15 @@ class Setting:
         return self.option or f"--{self.name.replace('_', '-')}"
 
     @property
+    def no_flag(self) -> str:
+        """Its option of the command line that says no, of a setting that is yes or no.
+
+        >>> Setting("persistent", bool, "").no_flag
+        '--no-persistent'
+        """
+        return f"--no-{self.flag.removeprefix('--')}"
+
+    @property
     def absent(self) -> str:
         """What happens where the setting is left out, in words, or "" if it cannot be."""
         if self.required:
@@ -303,10 +312,28 @@ def render_settings() -> dict[str, Setting]:
     """Return the settings that people set of brender's own job types for renders, by name: the command line has an option for
     each, and Python a keyword. The .blend itself is not among them."""
     found: dict[str, Setting] = {}
-    for name in (each.replace("_", "-") for each in BUILT_IN if each.startswith("blender_")):
-        shown = (setting for setting in job_type(name).settings if not setting.hidden and setting.name != "file")
-        found = {setting.name: setting for setting in shown} | found
+    for kind in _own_types():
+        if kind.name.startswith("blender-"):
+            found = {setting.name: setting for setting in kind.settings if _is_set_by_people(setting)} | found
     return found
+
+
+def edited_settings() -> dict[str, Setting]:
+    """Return the settings of brender's own job types that an edit may change, by name: `brender edit` has an option for each."""
+    found: dict[str, Setting] = {}
+    for kind in _own_types():
+        found = {each.name: each for each in kind.settings if each.edit and _is_set_by_people(each)} | found
+    return found
+
+
+def _own_types() -> list[JobType]:
+    """Return brender's own job types that people submit, those for renders first."""
+    own = (job_type(name.replace("_", "-")) for name in BUILT_IN)
+    return [kind for kind in own if not getattr(kind, "is_internal", False)]
+
+
+def _is_set_by_people(setting: Setting) -> bool:
+    return not setting.hidden and setting.name != "file"
 
 
 def problems() -> dict[str, str]:
