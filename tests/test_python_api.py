@@ -90,7 +90,7 @@ def test_a_farm_of_an_earlier_version_is_sent_what_it_knows_and_named_where_that
     assert body.keys() == {"after", "start_at", "output", "job_type", "settings", "gpu_memory"}
     assert body["gpu_memory"] == 8 * 10**9
     with pytest.raises(BadInput, match="is of an earlier brender"):
-        http.submit(None, {"command": ["true"], "no_site_addons": True}, silent, unseen)
+        http.submit(None, {"job_type": "video", "no_site_addons": True}, silent, unseen)
     with pytest.raises(BadInput, match=r"has no \.blend: leave out --addon"):
         http.submit(None, {"command": ["true"], "addons": ["one.py"]}, silent, unseen)
 
@@ -197,8 +197,15 @@ def test_what_is_wrong_is_the_same_error_either_way(farm: Farm, tmp_path: Path) 
         farm.submit(command=["true"], frames="nonsense")
     with pytest.raises(BadInput):
         farm.submit(tmp_path / "missing.blend")
+    with pytest.raises(BadInput, match=r"has no \.blend: leave out --overwrite"):
+        farm.submit(command=["true"], overwrite=True)
+    with pytest.raises(BadInput, match="say the same setting"):
+        farm.submit(command=["true"], frames="1-2", settings={"frames": "1-3"})
+    paused = farm.submit(command=["true"], paused=True)
+    with pytest.raises(BadInput, match=r"has no \.blend: leave out .*overwrite"):
+        paused.clone(overwrite=True)
     with pytest.raises(TimeoutError, match="is paused after"):
-        farm.submit(command=["true"], paused=True).wait(timeout=0.1)
+        paused.wait(timeout=0.1)
     with pytest.raises(RenderFailed):
         farm.submit(command=["false"]).wait(timeout=60)
 

@@ -30,6 +30,9 @@ from tests.world import facts
 
 API = "/api/v1"
 CUBE = SCENES / "03_animated_cube.blend"
+PROGRAM = {"job_type": "command", "settings": {"program": "true"}}
+VIDEO = {"job_type": "video", "settings": {"pictures": "/a/f_####.png", "frames": "1-3"}, "output": "/tmp/film"}
+TEMPLATE = {"template": {"name": "once.json", "text": (Path(__file__).parent / "templates" / "once.json").read_text()}}
 
 
 @pytest.fixture
@@ -441,6 +444,13 @@ def test_a_file_that_needs_trust_is_refused_until_that_is_chosen(app: Flask, mon
         ({"job_type": "nonsense"}, "nonsense"),
         ({"job_type": "command", "settings": {"nonsense": 1}}, "has no setting 'nonsense'"),
         ({"job_type": "command", "settings": {"program": 3}}, "takes text"),
+        (PROGRAM | {"overwrite": True, "trusted": True}, 'has no .blend: leave out "overwrite" and "trusted"'),
+        (PROGRAM | {"trusted": False, "site_addons": False}, 'has no .blend: leave out "trusted" and "site_addons"'),
+        (VIDEO | {"allow_missing": True}, 'A job of the type video has no .blend: leave out "allow_missing"'),
+        (PROGRAM | {"source": {"file": "a.blend", "project": "film"}}, 'has no .blend: leave out "source"'),
+        (TEMPLATE | {"trusted": True}, 'has no .blend: leave out "trusted"'),
+        (TEMPLATE | {"job_type": "video"}, """leave out "job_type", which is 'video'"""),
+        (PROGRAM | {"test": True}, 'leave out "test"'),
         ({"priority": 1000}, "make"),
         ({"source": {"file": "a.blend"}}, "of an upload, or of a project"),
         (

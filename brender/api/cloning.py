@@ -15,6 +15,7 @@ from brender.bus.ids import new_id
 from brender.engines.destination import output_folder
 from brender.jobs.clones import clone, free_folder
 from brender.jobs.declare import job_type
+from brender.jobs.no_blend import check_no_blend, has_blend
 from brender.model.errors import BadInput, Conflict
 from brender.model.job import JobSpec
 from brender.model.trust import check_trust
@@ -26,6 +27,9 @@ _TRIES = 20
 def submit_again(client: Client, record: Mapping[str, Any], again: Again, is_here: bool) -> tuple[JobSpec, dict[str, Any]]:
     """Submit the job of *record* as *again* says; return the job, and what the farm says of it. *is_here*: the farm's server is
     on this machine. Raises `BrenderError`, with nothing submitted."""
+    kind = job_type(record["job_type"])
+    if not has_blend(kind.settings):
+        check_no_blend(record["job_type"], {"overwrite": again.overwrite}, kind.engine, "--{}".format)
     variables = client.ask("paths")
     wanted = output_folder(again.output)
     wanted = wanted if record["bundle"] or not wanted else shared_folder(wanted, variables, again.site)

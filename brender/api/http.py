@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from brender.api.connection import Again, Bytes, Change, Notify, unseen
-from brender.api.job_types import check_needs_no_blend, with_script
+from brender.api.job_types import check_needs_no_blend, check_said_once, with_script
 from brender.api.jobspec import check_facts, chosen_configuration, kind_of_render
 from brender.api.options import DEFAULTS, check_named_project, job_type_of, render_options
 from brender.blendfile.facts import inspect
@@ -25,6 +25,7 @@ from brender.blendfile.packing import packed
 from brender.engines.addon_archive import PackedAddOn, packed_addons
 from brender.engines.ocio import configuration_to_send
 from brender.jobs.blender_still import PIECES
+from brender.jobs.declare import job_types
 from brender.model.answers import WHY_WORKER
 from brender.model.errors import BadInput, BrenderError, Forbidden, Unreachable, from_code
 from brender.model.text import read_size
@@ -116,6 +117,7 @@ class Http:
         if isinstance(given["gpu_memory"], str):
             given["gpu_memory"] = read_size(given["gpu_memory"])
         check_named_project(self, given["project"], options)
+        check_said_once(render, options.get("settings", {}))
         kind, settings = job_type_of(options), _settings(render) | dict(options.get("settings", {}))
         # (A server of an earlier version knows nothing of what is newer: what is not said is not sent.)
         body: dict[str, Any] = {name: given[name] for name, usual in DEFAULTS.items() if given[name] != usual}
@@ -137,7 +139,8 @@ class Http:
             body |= {"source": {"upload": upload, "file": main}, "trusted": render["trusted"], "allow_missing": True}
             settings = with_script(settings) if kind == "script" else settings
         else:
-            check_needs_no_blend(render, kind)
+            known = job_types().get(kind)  # (of a type that this machine does not know, the farm says it)
+            check_needs_no_blend(render, kind, known.engine if known is not None else "blender")
         try:
             return dict(self._json("/jobs", body=body | {"job_type": kind, "settings": settings}, seconds=_SUBMIT_SECONDS))
         except BadInput as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from brender.jobs.declare import JobType, Setting, render_settings, submitted_types
+from brender.jobs.no_blend import OF_A_BLEND, check_no_blend
 from brender.model.errors import BadInput
 from brender.store.datafolder import DataFolder
 
@@ -29,8 +30,6 @@ def named_type(data: Path, name: str) -> Any:
     raise BadInput(f"There is no job type {name!r}; there are: {there}. {more[0].upper()}{more[1:]}")
 
 
-#: Options of a render that are no settings of its job type, and mean nothing for a job without a .blend.
-OF_A_BLEND = {"overwrite": "--overwrite", "allow_missing": "--allow-missing", "trusted": "--trusted", "addons": "--addon"}
 #: All options of a render that are no settings of its job type under their own names.
 NO_SETTINGS = ("name", "output", "no_site_addons", *OF_A_BLEND)
 
@@ -41,14 +40,12 @@ def check_said_once(options: Mapping[str, Any], given: Mapping[str, Any]) -> Non
         raise BadInput(f"{_option(twice[0])} and --set {twice[0]}= say the same setting: leave out one of them")
 
 
-def check_needs_no_blend(options: Mapping[str, Any], kind: str, engine: str = "blender") -> None:
-    """Raise `BadInput` where *options* of a .blend were given for a job of the type *kind*, run by *engine*, that has none: they
-    would be ignored."""
-    said = [option for name, option in OF_A_BLEND.items() if options.get(name)]
-    said += ["--untrusted"] if options.get("trusted") is False else []
-    said += ["--no-site-addons"] if options.get("no_site_addons") and engine != "blender" else []
-    if said:
-        raise BadInput(f"A job of the type {kind} has no .blend: leave out {' and '.join(said)}")
+def check_needs_no_blend(options: Mapping[str, Any], kind: str, engine: str) -> None:
+    """Raise `BadInput` where *options* of a .blend were given for a job of the type *kind*, run by *engine*, that has none."""
+    words = {"addons": "--addon", "site_addons": "--no-site-addons"}
+    words |= {"trusted": "--untrusted"} if options.get("trusted") is False else {}
+    said = {name: options.get(name) for name in OF_A_BLEND} | {"site_addons": not options.get("no_site_addons")}
+    check_no_blend(kind, said, engine, lambda name: words.get(name, f"--{name.replace('_', '-')}"))
 
 
 def _option(name: str) -> str:

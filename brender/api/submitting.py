@@ -29,6 +29,7 @@ from brender.bus.client import Client
 from brender.engines.destination import output_folder
 from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import job_type
+from brender.jobs.no_blend import has_blend
 from brender.jobs.video import main_of, to_send
 from brender.model.errors import BadInput, BrenderError
 from brender.model.job import JobSpec
@@ -99,7 +100,7 @@ def specified(
     if kind == "script":
         given = with_script(given)
     given = with_whole_paths(given)
-    if any(each.name == "file" for each in job_type(kind).settings):
+    if has_blend(job_type(kind).settings):
         return _render(wanted, kind, given, options, more, place, showing, may_begin, notify)
     if wanted.send and kind != "video":
         raise BadInput(f"A job of the type {kind} runs programs of the workers, and has no files that travel: leave out --send")

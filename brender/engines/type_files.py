@@ -17,6 +17,7 @@ from brender.engines.environment import clean_environment
 from brender.jobs.authoring import as_setting
 from brender.jobs.declare import JobType, Setting, job_types
 from brender.jobs.declare import problems as problems_of_installed
+from brender.jobs.no_blend import has_blend
 from brender.model.errors import BadInput
 
 #: Seconds that a file may take to answer, and bytes of an answer.
@@ -62,7 +63,7 @@ class _Refused(_Broken):
 def needs_file(kind: JobType | TypeFile) -> bool:
     """Return whether jobs of *kind* have a .blend."""
     base = job_types()[kind.base] if isinstance(kind, TypeFile) and kind.base else kind
-    return any(setting.name == "file" for setting in base.settings)
+    return has_blend(base.settings)
 
 
 def type_files(folder: Path) -> tuple[dict[str, TypeFile], dict[Path, str]]:

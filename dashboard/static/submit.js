@@ -359,7 +359,7 @@
       start_at: byId("start-at").value.trim(), night: byId("at-night").checked,
       pool: byId("job-pool").value.trim(), rush: byId("job-rush").checked, reclaim_at_once: byId("job-reclaim").checked, licences: byId("job-licences").value.split(",").map((each) => each.trim()).filter(Boolean),
       most_workers: Number(byId("job-most-workers").value), cores: Number(byId("job-cores").value), gpu_memory: Math.round(Number(byId("job-gpu-memory").value) * 1e9),
-      allow_missing: withoutMissing, trusted, ...Object.fromEntries(limits), ...(kind().template ? { template: kind().template } : source?.job ? { again: source.job } : kind().needs_file && source ? { source } : {}),
+      ...(kind().needs_file ? { allow_missing: withoutMissing, trusted } : {}), ...Object.fromEntries(limits), ...(kind().template ? { template: kind().template } : source?.job ? { again: source.job } : kind().needs_file && source ? { source } : {}),
     };
   }
   async function submit() {

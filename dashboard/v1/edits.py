@@ -7,6 +7,8 @@ import msgspec
 from flask import Blueprint
 
 from brender.engines.destination import output_folder
+from brender.jobs.declare import job_type
+from brender.jobs.no_blend import check_no_blend, has_blend
 from brender.model.beginning import After, parse_start
 from brender.model.edit import Edit
 from brender.model.sharing import CORES_MOST, GPU_MEMORY_MOST, WORKERS_MOST
@@ -16,7 +18,8 @@ from dashboard.endpoint import endpoint
 from dashboard.farm import farm
 from dashboard.sources import Name, placed
 from dashboard.v1.jobs import AfterJob
-from dashboard.v1.submitting import Minutes, earlier_job, submit_again
+from dashboard.v1.submission import AS_FIELD, Minutes
+from dashboard.v1.submitting import earlier_job, submit_again
 
 blueprint = Blueprint("v1-edits", __name__)
 
@@ -70,6 +73,8 @@ def edit(id: str, body: EditOfJob) -> Any:
 def again(id: str, body: Again) -> Any:
     """Submit a job again, with what is said otherwise; its files are those of the first."""
     spec = earlier_job(id, _change(body))
+    if not has_blend((kind := job_type(spec.job_type)).settings):
+        check_no_blend(spec.job_type, {"overwrite": body.overwrite}, kind.engine, AS_FIELD)
     spec = msgspec.structs.replace(
         spec,
         output=placed(output_folder(body.output)) if body.output else spec.output,

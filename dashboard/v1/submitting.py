@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from flask import Blueprint, Response, request
@@ -24,6 +24,7 @@ from brender.engines.ocio import check_configuration, configuration_to_send
 from brender.jobs.blender_animation import own_path
 from brender.jobs.clones import clone, free_folder
 from brender.jobs.declare import job_type, job_types, requirements_of
+from brender.jobs.no_blend import has_blend
 from brender.jobs.steps import STEPS
 from brender.model.addon import AddOn
 from brender.model.beginning import After, parse_start
@@ -31,10 +32,10 @@ from brender.model.bundle import as_bytes
 from brender.model.edit import Edit
 from brender.model.errors import BadInput, Conflict
 from brender.model.estimates import Estimate, estimate, work_of
-from brender.model.job import LIMIT_MINUTES, MINUTES_MOST, PRIORITY_NORMAL, STALL_MINUTES, FileFacts, JobSpec
+from brender.model.job import FileFacts, JobSpec
 from brender.model.output import output_of
 from brender.model.paths import BUILT_IN
-from brender.model.sharing import CORES_MOST, GPU_MEMORY_MOST, WORKERS_MOST, Sharing
+from brender.model.sharing import Sharing
 from brender.model.spans import bounds_in_words, estimate_in_words
 from brender.model.text import short_id
 from brender.model.trust import check_trust
@@ -45,12 +46,10 @@ from brender.store.named import Record
 from brender.transfer.client import Exchange
 from dashboard.answers import submitting as answers
 from dashboard.answers.farm import declared
-from dashboard.endpoint import endpoint, schema_of_settings
+from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
 from dashboard.own_types import type_named
 from dashboard.sources import (
-    Name,
-    Where,
     addons_of,
     as_told,
     bounds,
@@ -66,82 +65,25 @@ from dashboard.sources import (
 )
 from dashboard.templates_of_jobs import Template, compiled, parameters
 from dashboard.uploads import files_folder
-from dashboard.v1.jobs import AfterJob
+from dashboard.v1.submission import Prospect, Submission, check_missing, check_of_template, check_sense
 
 blueprint = Blueprint("v1-submitting", __name__)
 
-_Settings = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema=schema_of_settings())]
-Minutes = Annotated[float, msgspec.Meta(ge=0, le=MINUTES_MOST)]
-_MISSING_SHOWN = 10
 #: In place of the digest of the list of the files of an upload, as long as the farm has not got them.
 _NOT_SENT = "not sent"
 #: Folders that are tried, where each is another job's.
 _TRIES = 20
 
 
-class Submission(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """``settings`` are those of the job type; what is left out is what the .blend says. ``output`` is a folder on the server's
-    machine; without it the farm keeps the frames of an upload, and those of a project's file go where its scene says.
-    ``trusted``: scripts inside the .blend run, or they do not; a .blend that has some is refused where neither is said.
-    ``test``: its frames go to a folder of their own below that folder, so that they replace none. ``after``, ``start_at`` and
-    ``night`` say when it begins, as a job's beginning does. ``stall_minutes`` without any progress, or ``limit_minutes`` in all,
-    end an attempt at a task; 0 never does. ``most_workers`` render it at most (0: any number), each of its tasks takes one of
-    each of ``licences``, the workers of its ``pool`` prefer it (``reclaim_at_once``: and leave what they render of others), and
-    with ``rush`` a running task of lower priority gives way where no worker is free. Each task reserves so many ``cores`` of its
-    machine and so many bytes of the memory of its worker's GPUs (``gpu_memory``); 0: none. ``again``: a job whose file, as that
-    has it, and whose add-ons this one has too, in place of a ``source``; without an ``output``, its frames go to a new folder
-    beside those of that job. ``template``: one of Open Job Description, in place of a job type; ``settings`` are then its
-    parameters. ``addons``: the Blender add-ons that it has, each a .zip or .py file by its path in the upload of its ``source``;
-    without ``site_addons`` those that the farm has for all jobs are left out. ``id``: the job's, chosen by a program that may
-    submit it again because it did not hear the answer; it is then the same job."""
-
-    id: Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{16})?$")] = ""
-    job_type: Name = "blender-animation"
-    settings: _Settings = {}
-    source: Where | None = None
-    again: Name = ""
-    template: Template | None = None
-    name: Name = ""
-    project: Name = "default"
-    priority: Annotated[int, msgspec.Meta(ge=0, le=100)] = PRIORITY_NORMAL
-    tags: Annotated[list[Name], msgspec.Meta(max_length=50)] = []
-    output: Annotated[str, msgspec.Meta(max_length=1000)] = ""
-    paused: bool = False
-    after: Annotated[list[AfterJob], msgspec.Meta(max_length=1000)] = []
-    start_at: Annotated[str, msgspec.Meta(max_length=100)] = ""
-    night: bool = False
-    overwrite: bool = False
-    allow_missing: bool = False
-    trusted: bool | None = None
-    test: bool = False
-    stall_minutes: Minutes = STALL_MINUTES
-    limit_minutes: Minutes = LIMIT_MINUTES
-    most_workers: Annotated[int, msgspec.Meta(ge=0, le=WORKERS_MOST)] = 0
-    licences: Annotated[list[Name], msgspec.Meta(max_length=50)] = []
-    pool: Name = ""
-    reclaim_at_once: bool = False
-    rush: bool = False
-    cores: Annotated[int, msgspec.Meta(ge=0, le=CORES_MOST)] = 0
-    gpu_memory: Annotated[int, msgspec.Meta(ge=0, le=GPU_MEMORY_MOST)] = 0
-    addons: Annotated[list[Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]], msgspec.Meta(max_length=50)] = []
-    site_addons: bool = True
-
-
-class Prospect(Submission, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A job that is not submitted yet. ``facts``: what its .blend says, from a program that has it open, in place of the
-    ``source``."""
-
-    facts: FileFacts | None = None
-
-
 @endpoint(blueprint, "POST", "/jobs", body=Submission, needed="submit", answer=answers.Submitted)
 def submit(body: Submission) -> Any:
     """Submit a job. Of `source`, `again` and `template` it may have one."""
-    body, warnings = _compiled(body)
+    named, (body, warnings) = body.job_type, _compiled(body)
+    check_sense(body, named)
     spec, path = _wanted(body, fresh=True)
     spec = msgspec.structs.replace(spec, warnings=warnings)
     if spec.facts is not None and path is not None and body.source is not None:
-        _check_missing(spec.facts, body.allow_missing)
+        check_missing(spec.facts, body.allow_missing)
         cautions = check_trust(spec.facts, body.trusted, '"trusted": true (Trust it)', '"trusted": false (Render without)')
         spec = msgspec.structs.replace(spec, warnings=(*spec.warnings, *cautions))
         if body.source.upload:
@@ -184,7 +126,8 @@ def estimated(body: Prospect) -> Any:
     """What a job would come to, were it submitted: its frames, tasks and warnings, where its frames would go ("": the farm keeps
     them), how many workers there are for it, and by earlier jobs about how long they take (null: they do not tell). `owner`: the
     unfinished job that writes to the same files, for which it would be refused."""
-    body, warnings = _compiled(body)
+    named, (body, warnings) = body.job_type, _compiled(body)
+    check_sense(body, named)
     spec, _ = _wanted(body, fresh=False, told=body.facts)
     spec = msgspec.structs.replace(spec, warnings=warnings)
     if body.addons and body.source is not None:
@@ -247,6 +190,7 @@ def _compiled(body: _Body) -> tuple[_Body, tuple[str, ...]]:
     if len(named) > 1:
         raise BadInput(f"A job has one of these, and not {' and '.join(named)}: leave out the others")
     if body.template is not None:
+        check_of_template(body)
         made = compiled(body.template, body.settings)  # ("" is a value of a parameter like another)
         steps = {"job_type": STEPS, "settings": made.settings, "name": body.name or made.name}
         return msgspec.structs.replace(body, tags=[*body.tags, *made.tags], **steps), made.warnings
@@ -264,7 +208,6 @@ def _wanted(body: Submission, fresh: bool, told: FileFacts | None = None) -> tup
     It is not prepared yet, and nothing of an upload is sent. Raises `BadInput`. *fresh*: the .blend is looked into again.
     *told*: what it says, where it is not here."""
     settings = {name: value for name, value in body.settings.items() if value is not None and value != ""}
-    _check_addons(body)
     id, is_placed = body.id or new_id(), False
     path, facts = source_file(body.source) if body.source is not None else None, None
     is_here = path is not None and body.source is not None and not body.source.upload
@@ -293,7 +236,7 @@ def _wanted(body: Submission, fresh: bool, told: FileFacts | None = None) -> tup
     elif told is not None:
         facts = told
         settings["file"] = PurePosixPath(told.path).name
-    elif any(each.name == "file" for each in job_type(body.job_type).settings):
+    elif has_blend(job_type(body.job_type).settings):
         raise BadInput("A render needs its .blend: upload it, or pick one of a project's")
     if settings.get("copy_to"):
         settings["copy_to"] = "" if body.test else placed(str(settings["copy_to"]))
@@ -355,22 +298,6 @@ def _own_folder(path: Path, facts: FileFacts, settings: dict[str, Any]) -> Path:
         return destination(own_path(facts, settings), path)
     except NoDestination as reason:
         raise BadInput(f"{reason}: name a folder for the frames") from reason
-
-
-def _check_missing(facts: FileFacts, allowed: bool) -> None:
-    if not facts.missing or allowed:
-        return
-    count = len(facts.missing)
-    shown = "; ".join(f"{each.path}, used by {each.used_by}" for each in facts.missing[:_MISSING_SHOWN])
-    more = f"; and {count - _MISSING_SHOWN} more" if count > _MISSING_SHOWN else ""
-    are, them = ("1 file is", "it") if count == 1 else (f"{count} files are", "them")
-    raise BadInput(f"{are} missing: {shown}{more}. Upload {them} too, or allow that it renders without {them}")
-
-
-def _check_addons(body: Submission) -> None:
-    """Raise `BadInput` where *body* has add-ons, and is no render of an upload."""
-    if body.addons and (body.source is None or not body.source.upload or job_type(body.job_type).engine != "blender"):
-        raise BadInput("Add-ons are for a .blend that is uploaded with them, and rendered: leave them out")
 
 
 def _send(spec: JobSpec, path: Path, upload: Path, addons: Sequence[str]) -> JobSpec:
