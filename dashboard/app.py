@@ -95,7 +95,7 @@ def create_app(
     stream = Stream(server, pair)
     pulse = Pulse(server, pair, stream.tell_of_server)
     reader = Reader(folder, database, pulse)
-    found = FrameFiles(reader, server, pair, folder.root / "fetched")
+    found = FrameFiles(reader, server, pair, folder.root / "fetched", pulse)
     app.extensions["brender"] = Farm(reader, server, pair, folder, stream, pulse, uploads, found, chosen)
     csrf = CSRFProtect(app)
     people.install(app)

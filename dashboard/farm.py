@@ -71,6 +71,12 @@ class Farm:
         """Return a connection to the server as the dashboard itself, for one request: while there are no users yet."""
         return Client(self.server, self.pair, ACTION_SECONDS)
 
+    def question_client(self) -> Client:
+        """Return a connection as `own_client` does, for a question of a page. Raises `Unreachable` at once while the server is
+        silent: pages ask often, and each would wait."""
+        self.pulse.check()
+        return self.own_client()
+
     def manage(self, what: str, **arguments: Any) -> Any:
         """Have the server do *what*, on behalf of the user of now (`Manage` lists what there is)."""
         with self.client() as client:

@@ -17,6 +17,7 @@ from brender.store.named import Record, job_id
 from brender.store.progressive import pictures
 from brender.store.reader import Reader
 from brender.transfer.client import Exchange
+from dashboard.pulse import Pulse
 
 #: Bytes of files of another machine that are kept, how often that is looked at, and after how long an unfinished one goes.
 _KEPT_BYTES = 5 * 10**9
@@ -29,11 +30,13 @@ _NO_PICTURE = "There is no small picture of that frame"
 
 
 class FrameFiles:
-    """The files of the farm that *reader* reads. What lies on another machine is asked of *server*, with the key *pair*, and kept
-    in the folder *kept*, at most *most* bytes."""
+    """The files of the farm that *reader* reads. What lies on another machine is asked of *server*, with the key *pair*, unless
+    its *pulse* says that it is silent, and kept in the folder *kept*, at most *most* bytes."""
 
-    def __init__(self, reader: Reader, server: ServerAddresses, pair: KeyPair, kept: Path, most: int = _KEPT_BYTES) -> None:
-        self._reader, self._server, self._pair = reader, server, pair
+    def __init__(
+        self, reader: Reader, server: ServerAddresses, pair: KeyPair, kept: Path, pulse: Pulse, most: int = _KEPT_BYTES
+    ) -> None:
+        self._reader, self._server, self._pair, self._pulse = reader, server, pair, pulse
         self._kept, self._most = kept, most
         self._looking = threading.Lock()
         self._looked = float("-inf")
@@ -96,6 +99,7 @@ class FrameFiles:
             return path
         self._kept.mkdir(parents=True, exist_ok=True)
         try:
+            self._pulse.check()
             with tempfile.TemporaryDirectory(dir=self._kept, suffix=_UNFINISHED) as folder:
                 target = Path(folder) / path.name
                 with Exchange(self._server.files, Credentials(self._pair, self._server.key), _PATIENCE) as exchange:

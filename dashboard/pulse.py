@@ -61,6 +61,11 @@ class Pulse:
         silent = time.monotonic() - self._heard
         return silent if silent > SILENT_SECONDS else None
 
+    def check(self) -> None:
+        """Raise `Unreachable`, with what pages say of it, while the server is silent."""
+        if (silent := self.silent_seconds()) is not None:
+            raise Unreachable(sentence(silent))
+
     def of(self, record: Record) -> Prospect:
         """Return when jobs will be done, as the server said last; nothing is known before it was asked or while it is silent."""
         self._wanted = time.monotonic()

@@ -1,13 +1,19 @@
 """A whole farm whose record is in PostgreSQL: rendering, pages, backups; and chaos, in which PostgreSQL is killed too."""
 
+import contextlib
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +24,9 @@ from brender.model.errors import BadInput
 from brender.model.nodes import Blender
 from brender.store.datafolder import DataFolder
 from brender.store.reader import Reader
+from dashboard.pulse import SILENT_SECONDS, sentence
 from tests.conftest import PostgreSQL
-from tests.tools import command, ended, invite, line_of, process, until
+from tests.tools import command, ended, invite, line_of, pid_of, process, until
 from tests.web import with_token
 
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(300)]
@@ -46,7 +53,7 @@ def test_a_farm_renders_shows_and_keeps_its_work_with_its_record_in_postgresql(
         assert "completed" in command(capsys, "jobs", *at).out and len(list((tmp_path / "frames").glob("*.png"))) == 3
         with urllib.request.urlopen(f"{farm.dashboard_url}login") as page:
             assert page.status == 200
-        _shows_the_same_elsewhere(folder, tmp_path, job["id"], url, monkeypatch)
+        _shows_the_same_elsewhere(farm, tmp_path, job["id"], url, monkeypatch)
         assert command(capsys, "backup", tmp_path / "all.tar", "--with", "keys", "--with", "logs", *at).code == 0
     assert not folder.database.exists()
     # A farm of files goes on with what that of PostgreSQL has done.
@@ -58,24 +65,27 @@ def test_a_farm_renders_shows_and_keeps_its_work_with_its_record_in_postgresql(
         assert until(lambda: connection.ask("log", job=job["id"]))
 
 
-def _shows_the_same_elsewhere(folder: DataFolder, tmp_path: Path, job: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dashboard with a data folder of its own and nothing of the job's shows what the one beside the server shows."""
-    far = tmp_path / "far"
+def _shows_the_same_elsewhere(farm: LocalFarm, tmp_path: Path, job: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dashboard with a data folder of its own and nothing of the job's shows what the one beside the server shows; where the
+    server hangs, it says so of each log and picture at once."""
+    far, folder = tmp_path / "far", farm.folder
     monkeypatch.setenv("BRENDER_JOIN", invite("dashboard", folder.root))
     subprocess.run([sys.executable, "-m", "brender.commands.main", "join", "--data", far], check=True, capture_output=True)
     monkeypatch.delenv("BRENDER_JOIN")
     with client(None, folder.root) as connection:
-        headers, part = with_token(connection), connection.ask("parts", job=job)[0]
+        headers, (part, *_, last) = with_token(connection), connection.ask("parts", job=job)
     small = folder.thumbnail(part["attempt"], part["id"])
     until(small.exists)
     # (Nothing that the server sees of the job is to be seen there.)
     with process("dashboard", "--port-base", "0", "--database", url, data=far, hidden=tmp_path / "frames"):
         base = until(lambda: (DataFolder(far).announced("dashboard") or {}).get("url"))
 
+        def asked(path: str) -> Any:
+            return urllib.request.urlopen(urllib.request.Request(f"{base}api/v1/{path}", headers=headers))
+
         def get(path: str) -> bytes:
-            asked = urllib.request.Request(f"{base}api/v1/jobs/{job}/{path}", headers=headers)
             try:
-                with urllib.request.urlopen(asked) as answer:
+                with asked(f"jobs/{job}/{path}") as answer:
                     return bytes(answer.read())
             except urllib.error.HTTPError as error:
                 raise AssertionError(error.read()) from error
@@ -85,6 +95,28 @@ def _shows_the_same_elsewhere(folder: DataFolder, tmp_path: Path, job: str, url:
         assert json.loads(get("log?frame=1"))["text"]
         with zipfile.ZipFile(io.BytesIO(get("frames.zip"))) as archive:
             assert len(archive.namelist()) == 3
+        with _stopped(farm):
+            until(lambda: json.loads(asked("about").read())["silent_seconds"])
+            begun = time.monotonic()
+            for path in (f"thumbnails/{last['id']}", "log?frame=1"):
+                with pytest.raises(urllib.error.HTTPError) as refused:
+                    asked(f"jobs/{job}/{path}")
+                assert sentence(0).partition("; ")[2] in refused.value.read().decode()
+            assert time.monotonic() - begun < SILENT_SECONDS, "nothing waits for a server that is known to be silent"
+            assert asked(f"jobs/{job}/frames/{part['id']}").read(), "what was fetched is still shown"
+        assert until(lambda: json.loads(asked("about").read())["silent_seconds"] is None)
+        assert asked(f"jobs/{job}/thumbnails/{last['id']}").read()
+
+
+@contextlib.contextmanager
+def _stopped(farm: LocalFarm) -> Iterator[None]:
+    """The server of *farm* hangs."""
+    server = pid_of(farm, "server")
+    os.kill(server, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server, signal.SIGCONT)
 
 
 def test_a_database_whose_tables_the_server_has_not_made_yet_cannot_be_read_yet(

@@ -198,7 +198,7 @@ def attempts(id: str, query: AttemptsQuery) -> Any:
 def log(id: str, query: LogQuery) -> Any:
     """Return the end of the log of one attempt, of the newest at one frame, or of the job's newest."""
     if farm().files.is_elsewhere:
-        with farm().own_client() as client:
+        with farm().question_client() as client:
             return client.ask("log", job=id, attempt=query.attempt, **({} if query.frame is None else {"frame": query.frame}))
     with farm().reader.record() as record:
         return questions.log(record, id, query.frame, query.attempt)

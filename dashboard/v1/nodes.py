@@ -47,7 +47,7 @@ def worker(id: str) -> Any:
 @endpoint(blueprint, "GET", "/workers/{id}/why", answer=answers.Why)
 def worker_why(id: str) -> Any:
     """Return why a worker renders nothing, as the scheduler says, or "" if it is not there."""
-    with farm().own_client() as client:
+    with farm().question_client() as client:
         return {"why": client.ask(WHY_WORKER, id=id)}
 
 
