@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from brender import __version__
-from brender.api.standing import standing
 from brender.bus.client import Client
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.main import brender
 from brender.commands.options import client
 from brender.engines.blenders import Search
+from brender.model.job_standing import standing
 from brender.store.datafolder import DataFolder
 from tests.tools import command, ended, submit_command, until
 
@@ -281,7 +281,7 @@ def test_a_worker_and_what_was_done_are_shown(module_farm: LocalFarm, capsys: py
         ({"rendering": [{"name": f"w{n:02}"} for n in range(60)]}, "shot (aaaaaaaa) renders on w00, w01, w02 and 57 more: 3"),
         ({"status": "paused", "units": 1, "units_done": 1}, "shot (aaaaaaaa) is paused, 1 of 1 frame is done."),
         ({"status": "paused"}, "shot (aaaaaaaa) is paused, 3 of 8 frames are done. `brender resume aaaaaaaa` goes on"),
-        ({"status": "canceled", "reason": "canceled by anna"}, "shot (aaaaaaaa) is canceled: canceled by anna"),
+        ({"status": "canceled", "reason": "canceled by anna"}, "shot (aaaaaaaa) is canceled by anna"),
         ({"status": "failed", "reason": "no camera"}, "shot (aaaaaaaa) failed: no camera. `brender log aaaaaaaa` prints"),
     ],
 )

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from brender.api.standing import standing
 from brender.bus.messages import Grants, Sorry
 from brender.model.errors import NotFound
+from brender.model.job_standing import standing
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.roles.worker.core import WorkerCore

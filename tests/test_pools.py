@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brender.api.standing import standing, waits_for_its_turn
 from brender.model.giving_way import MOST_TIMES
 from brender.model.job import JobSpec
+from brender.model.job_standing import standing, waits_for_its_turn
 from brender.model.sharing import Sharing
 from brender.scheduling.preemption import Candidate, give_way
 from brender.scheduling.roster import Roster

@@ -14,7 +14,7 @@ from brender.engines.attempt import AttemptFailed
 from brender.engines.frame_path import FramePath
 from brender.engines.progressive_task import said_of_noise, said_of_until
 from brender.engines.session import Session
-from brender.jobs.blender_progressive import said_of_draft
+from brender.jobs.blender_progressive import NOISE_OF_DRAFTS, said_of_draft
 from brender.jobs.pieces import piece_name
 from brender.model.errors import BadInput
 from brender.model.grant import FurtherFile
@@ -96,8 +96,9 @@ def progressive(frames: str = "1-3", **more: Any) -> JobSpec:
     return msgspec.structs.replace(spec, job_type="blender-progressive", settings=settings, facts=about)
 
 
-def do_pass(world: World, digest: str = "") -> tuple[int, int, tuple[str, ...]]:
-    """Let the worker of *world* do one pass of a frame; return the frame, which pass, and what it was given to begin with."""
+def do_pass(world: World, digest: str = "", good_from: int = 9) -> tuple[int, int, tuple[str, ...]]:
+    """Let the worker of *world* do one pass of a frame; return the frame, which pass, and what it was given to begin with. From
+    the pass *good_from* on, the frame is good enough."""
     (name,) = world.workers
     grant = world.workers[name].running
     assert grant is not None
@@ -106,7 +107,7 @@ def do_pass(world: World, digest: str = "") -> tuple[int, int, tuple[str, ...]]:
     told: dict[str, Any] = {"noise": _NOISES[part.frame] / number} if number > 1 else {}
     if digest and part.piece:
         told["further_files"] = (FurtherFile(output=piece_name(part.output, number), digest=f"{digest}{part.frame}{number}"),)
-    world.finish_part(name, **told)
+    world.finish_part(name, **(told if number < good_from else {"kept": True, "output": "", "seconds": 0.0}))
     world.end(name)
     return part.frame, number, grant.pieces
 
@@ -128,6 +129,28 @@ def test_all_frames_are_there_first_and_then_the_one_with_the_most_noise_is_next
     assert rest[-2:] == [(1, 3), (1, 4)]  # (the worker had its next task before that was measured)
     assert len(set(rest)) == 6
     assert world.status(spec.id) == "completed"
+
+
+def test_a_frame_that_is_good_enough_before_its_last_pass_counts_in_the_accounts() -> None:
+    world = World()
+    world.add_worker("one")
+    job = world.submit(progressive())["id"]
+    for _ in range(12):
+        do_pass(world, good_from=3)
+    assert world.status(job) == "completed"
+    assert world.ask("accounts", since="all")["total"]["frames"] == 3
+
+
+def test_how_long_frames_are_refined_may_be_edited_and_those_that_are_done_stay() -> None:
+    world = World()
+    world.add_worker("one")
+    job = world.submit(progressive())["id"]
+    for _ in range(7):
+        do_pass(world)
+    for name, value in (("noise", 0.5), ("until", "2099-01-01T08:00+00:00")):
+        world.act("edit", job, {"settings": {name: value}})
+        told = world.ask("job", id=job)
+        assert (told["settings"][name], told["completed_parts"], told["status"]) == (value, 7, "active")
 
 
 @pytest.mark.parametrize("restarts", [False, True])
@@ -356,7 +379,7 @@ def test_impossible_progressive_jobs_are_refused_in_a_sentence(tmp_path: Path, b
             ({"process": "in-order"}, "rendered in order"),
             ({"until": "tomorrow"}, "is not a time"),
             ({"until": "2026-05-01T08:00"}, "time zone"),
-            ({"noise": -1}, "'noise'"),
+            ({"noise": -1}, "'noise' cannot be -1.0; it is 0 or more"),
         ):
             with pytest.raises(BadInput, match=words):
                 farm.job(file, tmp_path / "out", job_type="blender-progressive", **settings)
@@ -381,6 +404,9 @@ def test_each_pass_doubles_the_samples_unless_frames_may_be_done_before_the_last
         assert shares(file, samples=100, engine="eevee", passes=4, refine=DOUBLING) == ("draft", 8, 8)
         with pytest.raises(BadInput, match="17 passes"):
             shares(shot, passes=17, refine=DOUBLING)
+        kind = {"job_type": "blender-progressive", "engine": "eevee"}
+        specs = [farm.job(file, tmp_path / "out", noise=noise, **kind) for noise in (0.0, 0.1)]
+        assert [NOISE_OF_DRAFTS in spec.warnings for spec in specs] == [False, True]
 
 
 @pytest.mark.blender

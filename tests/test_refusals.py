@@ -2,6 +2,7 @@
 
 import pytest
 
+from brender.model.answers import WHY_WORKER
 from brender.roles.policy import Policy
 from tests.test_limits_and_leaving import put_off
 from tests.world import World, animation
@@ -55,7 +56,7 @@ def at_work(world: World) -> list[str]:
 
 
 def why_idle(world: World, name: str) -> str:
-    return world.server.dispatch.why(world.server.farm.workers[world.workers[name].core.info.id])
+    return world.server.dispatch.why(WHY_WORKER, world.workers[name].core.info.id)
 
 
 def tries(world: World, job: str) -> int:

@@ -5,8 +5,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from brender.api.standing import standing, worker_standing, worker_status
+from brender.api.standing import worker_standing, worker_status
 from brender.engines.stats import StatsReader
+from brender.model.job_standing import standing
 from brender.model.nodes import Stats
 from brender.model.stuck import STUCK, is_stuck
 from brender.store.farm_page import attention

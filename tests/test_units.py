@@ -5,12 +5,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from brender.api.standing import standing
 from brender.commands.following import Follower
 from brender.jobs.part_names import part_in_words
 from brender.jobs.steps import Axis, Step, Steps, as_text
 from brender.model.errors import NotFound
 from brender.model.job import After
+from brender.model.job_standing import standing
 from brender.store import farm_page, page_questions
 from brender.store.database import open_for_writing
 from brender.store.schema import migrate

@@ -3,8 +3,12 @@
 import msgspec
 import pytest
 
+from brender.model.answers import WHY_QUEUED
 from brender.model.beginning import After
 from brender.model.errors import BrenderError
+from brender.model.job_standing import standing
+from brender.model.sharing import Sharing
+from brender.scheduling.reasons import at_its_limit
 from brender.store import why_task
 from tests.staged import install, staged
 from tests.test_progressive import do_pass, progressive
@@ -117,3 +121,21 @@ def test_a_frame_that_waits_for_another_jobs_says_for_which_and_what_helps_where
     world.act("cancel", first.id)
     world.run(2.0)
     assert f"`brender when {second.id[:8]} --not-after {first.id[:8]}`" in world.ask("why", job=second.id, frame=2)
+
+
+def test_what_waits_for_a_limit_says_so_though_others_of_the_job_run_and_one_that_was_canceled_says_by_whom(world: World) -> None:
+    job = world.submit(animation("1-4", chunk=1, sharing=Sharing(most_workers=1)))["id"]
+    world.run(1.0)
+
+    def why(frame: int) -> str:
+        return str(world.ask("why", **world.server.dispatch.knowing("why", {"job": job, "frame": frame})))
+
+    assert [" is at work on " in why(frame) for frame in (1, 2)] == [True, False]
+    limit = at_its_limit(1, 1)
+    assert why(2).endswith(f"waits: {limit}") and why(3).endswith(f"1 task of the job comes before it. {limit}")
+    queued = world.server.dispatch.why(WHY_QUEUED, job)
+    assert standing(world.ask("job", id=job), queued).endswith(f"0 of 4 frames are done. The rest waits. {limit}")
+    world.act("cancel", job)
+    world.run(2.0)
+    said = why(2), standing(world.ask("job", id=job))
+    assert all("canceled" in each and "canceled: canceled" not in each for each in said)

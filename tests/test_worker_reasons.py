@@ -47,7 +47,7 @@ def world() -> World:
 
 
 def _why(world: World) -> str:
-    return world.server.why_worker(world.workers["one"].core.info.id)
+    return world.server.dispatch.why(WHY_WORKER, world.workers["one"].core.info.id)
 
 
 def test_a_worker_is_idle_where_nothing_waits(world: World) -> None:
@@ -68,7 +68,7 @@ def test_a_worker_idles_although_a_job_waits_that_has_as_many_workers_as_it_may(
     world.submit(animation("1-3", name="shot_010", sharing=Sharing(most_workers=1)))
     world.run(1.0)
     idle = next(name for name, stub in world.workers.items() if stub.running is None)
-    told = world.server.why_worker(world.workers[idle].core.info.id)
+    told = world.server.dispatch.why(WHY_WORKER, world.workers[idle].core.info.id)
     assert told == f"The job that waits cannot go to {idle}. {at_its_limit(1, 1)} (shot_010)"
 
 
@@ -79,4 +79,4 @@ def test_a_worker_that_somebody_disabled_is_said_to_be(world: World) -> None:
 
 
 def test_a_worker_that_is_not_there_is_not_the_schedulers_to_explain(world: World) -> None:
-    assert world.server.why_worker("nobody") == "" and WHY_WORKER == "why_worker"
+    assert world.server.dispatch.why(WHY_WORKER, "nobody") == "" and WHY_WORKER == "why_worker"

@@ -24,7 +24,7 @@ from brender.bus.keys import KeyPair, new_pair
 from brender.bus.messages import Ask, Sorry
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
-from brender.model.answers import WHY_WORKER
+from brender.model.answers import OF_THE_SCHEDULER
 from brender.model.errors import from_code
 from brender.model.keys import KeyRole
 from brender.store.database import open_for_writing
@@ -96,8 +96,8 @@ def make_users(folder: DataFolder, **roles: str) -> None:
 
 
 def _answered(world: World, asked: Ask) -> Any:
-    if asked.question == WHY_WORKER:
-        return world.server.why_worker(asked.arguments["id"])
+    if asked.question in OF_THE_SCHEDULER:
+        return world.server.dispatch.why(asked.question, asked.arguments["id"])
     return world.ask(asked.question, **asked.arguments)
 
 

@@ -20,12 +20,14 @@ from brender.api.jobspec import folder_here
 from brender.api.known import Known
 from brender.api.options import Options, check_one_thing
 from brender.api.place import Place
-from brender.api.standing import check_ended_well, one_node, standing, waits_for_its_turn
+from brender.api.standing import check_ended_well, one_node
 from brender.api.waiting import check_none_gone, gone_files, log_of_failure, sees_folder, to_requeue
 from brender.api.worker import NodeVerb, Worker
+from brender.model.answers import WHY_QUEUED
 from brender.model.beginning import After, Beginning, parse_start
 from brender.model.edit import Edit, read_edit
 from brender.model.errors import BadInput, NotFound, Unreachable
+from brender.model.job_standing import standing, waits_for_its_turn
 from brender.model.quotas import turns_in_words
 from brender.model.status import ENDED_JOB
 from brender.model.text import short_id
@@ -324,7 +326,7 @@ class Job(Known):
         if frame is not None or stage:
             return str(self._connection.ask("why", job=self.id, frame=frame, stage=stage))
         record = self.refresh().record
-        said = standing(record)
+        said = standing(record, self._why_queued())
         if not waits_for_its_turn(record):
             return said
         try:
@@ -333,6 +335,16 @@ class Job(Known):
             return said
         whose = record["project"], record["user"], record["priority"]
         return ". ".join(filter(None, (said, turns_in_words(shares, *whose))))
+
+    def _why_queued(self) -> str:
+        """Return why the scheduler gives out none of its queued tasks though others run; "": nothing hinders it, or it cannot be
+        asked."""
+        if not self.record["rendering"]:
+            return ""  # (then the record says it)
+        try:
+            return str(self._connection.ask(WHY_QUEUED, id=self.id))
+        except (BadInput, NotFound):  # a server or a page of an earlier version is not asked that
+            return ""
 
     def _act(self, action: str, value: Any = None) -> "Job":
         answer = self._connection.act(action, self.id, value)

@@ -26,7 +26,7 @@ from brender.engines.addon_archive import PackedAddOn, packed_addons
 from brender.engines.ocio import configuration_to_send
 from brender.jobs.blender_still import PIECES
 from brender.jobs.declare import job_types
-from brender.model.answers import WHY_WORKER
+from brender.model.answers import WHY_QUEUED, WHY_WORKER
 from brender.model.errors import BadInput, BrenderError, Forbidden, Unreachable, from_code
 from brender.model.text import read_size
 
@@ -56,6 +56,7 @@ _PATHS = {
     "managers": "/managers",
     "why": "/jobs/{job}/why",
     WHY_WORKER: "/workers/{id}/why",
+    WHY_QUEUED: "/jobs/{id}/why",
     "accounts": "/accounts",
     "shares": "/shares",
     "paths": "/paths",
@@ -100,6 +101,8 @@ class Http:
         if question == "accounts" and "by" in arguments:
             rest["by"] = arguments["by"]
         told = self._json(path.format_map({name: quote(str(value), safe="") for name, value in inside.items()}), rest)
+        if question == WHY_QUEUED:
+            return told["queued"]
         return told["why"] if question in ("why", WHY_WORKER) else told
 
     def act(self, action: str, target: str, value: Any = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How jobs and workers stand, in sentences, and which worker a name means."""
+"""How workers stand, in sentences, and which worker a name means; whether a job ended well."""
 
 import shlex
 from collections.abc import Mapping
@@ -8,10 +8,9 @@ from typing import Any
 from brender.api.connection import Asking
 from brender.model.errors import BadInput, NotFound, RenderFailed
 from brender.model.obstacle import short_name
-from brender.model.status import waits_for_busy
 from brender.model.stuck import STUCK
-from brender.model.text import job_in_words, plural, short_id, some_of
-from brender.model.units import Units, units_of
+from brender.model.text import plural, short_id
+from brender.model.units import units_of
 
 #: The sentence about the worker ``name`` as long as the scheduler has not seen it.
 JUST_JOINED = "The worker {name} joined a moment ago: ask again"
@@ -32,33 +31,6 @@ def one_node(connection: Asking, kind: str, named: str) -> dict[str, Any]:
     if not found:
         raise NotFound(f"There is no {kind} {named!r}: `brender {kind}s` lists them")
     raise BadInput(f"There are {len(found)} {kind}s {named!r}: write the id of one, which `brender {kind}s` lists")
-
-
-def standing(record: Mapping[str, Any]) -> str:
-    """Return how the job of *record* stands and why, with the command that changes it where there is one."""
-    called, id = job_in_words(record["id"], record["name"]), short_id(record["id"])
-    reason, status = str(record["reason"]).rstrip("."), record["status"]
-    done = Units.of_row(record).clause
-    if status == "failed":
-        more = f"`brender log {id}` prints the log of what failed, `brender requeue {id}` renders it again"
-        return f"{called} failed: {reason or 'it is not said why'}. {more}"
-    if status == "paused":
-        return f"{called} is paused, {done}. `brender resume {id}` goes on"
-    if status not in ("queued", "active"):
-        return f"{called} is {status}" + (f": {reason}" if reason and reason != status else "")
-    gave_way = f". {record['gave_way']}" if record.get("gave_way") else ""
-    if names := sorted({at["name"] for at in record["rendering"]}):
-        most = (record.get("sharing") or {}).get("most_workers", 0)
-        stuck = "".join(f". {short_name(at['name'])} {at['reason']}" for at in record.get("stuck", ())[:1])
-        limited = f". It has {plural(most, 'worker')} at most (`--most-workers`)" if most and len(names) >= most else ""
-        return f"{called} renders on {some_of(names)}: {done}{limited}{stuck}{gave_way}"
-    waits = f"{called} waits. {reason}" if reason else f"{called} has its turn in a moment: {done}"
-    return waits + gave_way
-
-
-def waits_for_its_turn(record: Mapping[str, Any]) -> bool:
-    """Return whether the job of *record* waits only since the workers that can run it render other jobs."""
-    return record["status"] in ("queued", "active") and not record["rendering"] and waits_for_busy(str(record["reason"]))
 
 
 def worker_status(row: Mapping[str, Any]) -> str:

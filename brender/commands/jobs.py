@@ -22,6 +22,7 @@ from brender.model.addon import AddOn
 from brender.model.answers import LOG_TAIL
 from brender.model.energy import energy_in_words
 from brender.model.frames import format_frames
+from brender.model.job_standing import because
 from brender.model.spans import span_in_words
 from brender.model.status import HANDED_OUT, JobStatus
 from brender.model.text import harmless, plural, short_id, size_in_words
@@ -93,7 +94,7 @@ def job(data: Path, config: Path | None, verbose: bool, server: str | None, as_j
         return
     lines: list[tuple[str, Any]] = [
         ("Job", f"{record['name']} ({record['id']})"),
-        ("Status", record["status"] + (f": {record['reason']}" if record["reason"] else "")),
+        ("Status", because(record["status"], record["reason"])),
         ("Done", str(Units.of_row(record))),
         ("Film", record["settings"].get("film", "")),
         ("Time left", time_left(record)),

@@ -17,7 +17,7 @@ import msgspec
 from brender.jobs.animation_stages import called, run_of_added
 from brender.jobs.blender_animation import BlenderAnimation, engine_word, said_of_range
 from brender.jobs.blender_settings import FILM_SETTINGS, IN_ORDER, SETTINGS, WARM
-from brender.jobs.declare import MOMENT, ORDER, PICTURE, Setting, check_settings
+from brender.jobs.declare import MOMENT, NEXT, ORDER, PICTURE, Setting, check_settings
 from brender.jobs.numbering import numbering_of
 from brender.jobs.stages import Run, Stage, Wait, in_a_row
 from brender.jobs.view_layers import layers_apart
@@ -35,6 +35,8 @@ _DOUBLING_MOST = 16
 #: The ranks of frames that are not there yet, and of those whose noise is not known: before all others.
 _FIRST, _UNMEASURED = -2e9, -1e9
 AUTO = "auto"
+#: Said of a noise at which frames are good enough, where they are drafted.
+NOISE_OF_DRAFTS = "The noise at which a frame is good enough has no effect: that of a draft is not measured"
 REFINEMENTS = (AUTO, DOUBLING, SAMPLES, DRAFT)
 _NOT_PROGRESSIVE = {"chunk", "film", "denoise_after", "copy_to", *(setting.name for setting in FILM_SETTINGS)}
 
@@ -79,6 +81,7 @@ class BlenderProgressive(BlenderAnimation):
             label="Good enough at noise",
             group=PICTURE,
             words=((0.0, "never: all samples are taken"),),
+            edit=NEXT,
         ),
         Setting(
             "until",
@@ -89,6 +92,7 @@ class BlenderProgressive(BlenderAnimation):
             form=MOMENT,
             group=ORDER,
             words=(("", "all samples are taken"),),
+            edit=NEXT,
         ),
     )
 
@@ -108,6 +112,8 @@ class BlenderProgressive(BlenderAnimation):
         if settings["until"]:
             read_until(settings["until"])
         told.append(self._choose_refinement(settings, scene, facts.path))
+        if settings["refine"] == DRAFT and settings["noise"]:
+            told.append(NOISE_OF_DRAFTS)
         numbering_of(settings)
         warnings += [each for each in told if each and each not in warnings]
         return msgspec.structs.replace(spec, settings=settings, warnings=tuple(warnings))

@@ -164,7 +164,12 @@ class Setting:
         if isinstance(value, int | float) and not (self.lowest or 0) <= value <= (
             value if self.highest is None else self.highest
         ):
-            raise BadInput(f"The setting {self.name!r} cannot be {value}; it goes from {self.lowest} to {self.highest}")
+            goes = (
+                f"goes from {self.lowest or 0} to {self.highest}"
+                if self.highest is not None
+                else f"is {self.lowest or 0} or more"
+            )
+            raise BadInput(f"The setting {self.name!r} cannot be {value}; it {goes}")
         return value
 
 

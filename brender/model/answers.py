@@ -5,5 +5,6 @@ PAGE = 10_000
 #: Bytes of a log that one answer holds at most.
 LOG_TAIL = 256 * 1024
 
-#: The question why a worker renders nothing, by its ``id``: the only one that the scheduler itself answers.
-WHY_WORKER = "why_worker"
+#: The questions that the scheduler itself answers, each by an ``id``: why a worker renders nothing, and why the queued tasks of a
+#: job wait, though others of it may run.
+WHY_WORKER, WHY_QUEUED = OF_THE_SCHEDULER = ("why_worker", "why_queued")

@@ -45,10 +45,10 @@ def parse_start(text: str, now: datetime) -> float:
     '2026-12-25T06:30:00'
     """
     text = text.strip()
-    later, clock = _LATER.fullmatch(text), _CLOCK.fullmatch(text)
+    later, clock = while_of(text), _CLOCK.fullmatch(text)
     try:
-        if later is not None and any(later.groups()):
-            found = now + timedelta(**{unit: int(count) for unit, count in later.groupdict(default="0").items()})
+        if later is not None:
+            found = now + later
         elif clock is not None:
             found = now.replace(hour=int(clock["hour"]), minute=int(clock["minute"]), second=0, microsecond=0)
             found += timedelta(days=found <= now)
@@ -59,6 +59,18 @@ def parse_start(text: str, now: datetime) -> float:
         raise BadInput(f"{text!r} is not a time to start at: {_EXAMPLES}") from error
     check_start(start, now.timestamp())
     return start
+
+
+def while_of(text: str) -> timedelta | None:
+    """Return the while that *text* names, such as ``+2h30m``; ``None``: it names none.
+
+    >>> str(while_of("+2h30m")), while_of("22:00")
+    ('2:30:00', None)
+    """
+    later = _LATER.fullmatch(text)
+    if later is None or not any(later.groups()):
+        return None
+    return timedelta(**{unit: int(count) for unit, count in later.groupdict(default="0").items()})
 
 
 def check_start(start: float, wall: float) -> None:

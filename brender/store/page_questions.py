@@ -155,11 +155,11 @@ def _runs(values: Sequence[int]) -> list[list[int]]:
     return found
 
 
-def frame(record: Record, job: str, part: int) -> dict[str, Any]:
+def frame(record: Record, job: str, part: int, queued: str = "") -> dict[str, Any]:
     """Return one part of a job, whole: its worker's name, its task's attempts, newest first, ``mean_seconds``, the mean time of
     the job's frames (``None`` while none is rendered), and the ``revision`` of the job that it was rendered by (``None``: it was
     never edited); what a run of a program is ``called``, and whether its stage is ``of_frames``; ``why`` its task is not done,
-    as the end of a sentence. Raises `NotFound`."""
+    as the end of a sentence (*queued*: as in `brender.store.why_task.why`). Raises `NotFound`."""
     tables, id = record.tables, job_id(record, job)
     row = tables.Part.get_or_none((tables.Part.id == part) & (tables.Part.job == id))
     if row is None:
@@ -176,7 +176,7 @@ def frame(record: Record, job: str, part: int) -> dict[str, Any]:
     task = tables.Task.get_or_none(tables.Task.id == found["task"])
     of_frames = task is None or Graph(stages_of(of)).stage(task.number).of_frames
     made |= {"called": part_in_words(of.settings, found) if of.settings.get("steps") else "", "of_frames": of_frames}
-    made |= {"why": "" if task is None else why_task(record, of, task)}
+    made |= {"why": "" if task is None else why_task(record, of, task, queued)}
     return found | made | {"attempts": list(tried.limit(_ATTEMPTS_SHOWN).dicts())}
 
 

@@ -11,6 +11,7 @@ from brender.jobs.stages import Graph, Stage
 from brender.model.answers import PAGE
 from brender.model.errors import BadInput, NotFound
 from brender.model.frames import format_frames, parse_frames
+from brender.model.job_standing import because
 from brender.model.obstacle import short_name
 from brender.model.status import ENDED_JOB, PartStatus, TaskStatus
 from brender.model.text import job_in_words, plural, short_id, times
@@ -23,17 +24,17 @@ if TYPE_CHECKING:
 _AHEAD_MOST = 10_000
 
 
-def why_frame(record: "Record", job: Any, frame: int) -> str:
+def why_frame(record: "Record", job: Any, frame: int, queued: str) -> str:
     """Return how *frame* of *job*, a row, stands and why, with the command that changes it. Raises `NotFound`."""
     if frames := frames_unless(record, job.id, frame):
         raise NotFound(f"The job {short_id(job.id)} has no frame {frame}: it has {frames}")
     part, task = record.tables.Part, record.tables.Task
     of_frame = part.select(part.task).where((part.job == job.id) & (part.frame == frame))
     found = list(task.select().where(task.id.in_(of_frame) & (task.reason != TAKEN_OUT)).order_by(task.number))
-    return _Teller(record, job).said(f"Frame {frame}", found, frame)
+    return _Teller(record, job, queued).said(f"Frame {frame}", found, frame)
 
 
-def why_stage(record: "Record", job: Any, title: str) -> str:
+def why_stage(record: "Record", job: Any, title: str, queued: str) -> str:
     """Return how the stage of *job*, a row, that is called *title* stands and why. Raises `NotFound`."""
     stages = stages_of(job)
     same = [each for each in stages if each.title == title]
@@ -50,12 +51,12 @@ def why_stage(record: "Record", job: Any, title: str) -> str:
     found = sorted(undone, key=lambda each: (urgent.get(each.status, 3), each.number))
     if not found:
         found = list(task.select().where(of_stage).limit(1))
-    return _Teller(record, job).said(f"The stage {title}", found[:1], None)
+    return _Teller(record, job, queued).said(f"The stage {title}", found[:1], None)
 
 
-def why_task(record: "Record", job: Any, task: Any) -> str:
-    """Return why *task* of *job*, two rows, is not done; "" if it is."""
-    return "" if task.status == TaskStatus.COMPLETED else _Teller(record, job).of_task(task)
+def why_task(record: "Record", job: Any, task: Any, queued: str) -> str:
+    """Return why *task* of *job*, two rows, is not done; "" if it is. *queued*: as in `why`."""
+    return "" if task.status == TaskStatus.COMPLETED else _Teller(record, job, queued).of_task(task)
 
 
 def frames_unless(record: "Record", id: str, frame: int) -> str:
@@ -75,8 +76,9 @@ def frames_unless(record: "Record", id: str, frame: int) -> str:
 
 
 class _Teller:
-    def __init__(self, record: "Record", job: Any) -> None:
+    def __init__(self, record: "Record", job: Any, queued: str) -> None:
         self.record, self.job = record, job
+        self.why_queued = str(job.reason).rstrip(".") or queued.rstrip(".")
         self.graph = Graph(stages_of(job))
 
     def said(self, what: str, tasks: list[Any], frame: int | None) -> str:
@@ -102,7 +104,7 @@ class _Teller:
             return f"{tried}: {task.reason or self.job.reason}. `brender requeue {id}` tries it again"
         if task.status == TaskStatus.CANCELED:
             why = task.reason or (self.job.reason if self.job.status == "canceled" else "what it waits for failed")
-            return f"was canceled: {why}. `brender requeue {id}` brings it back"
+            return f"was {because('canceled', why)}. `brender requeue {id}` brings it back"
         before = f" It failed {times(task.failures)}: {task.reason}." if task.failures and task.reason else ""
         if whole := self._whole():
             return f"waits: {whole}{f'.{before}' if before else ''}"
@@ -111,7 +113,7 @@ class _Teller:
         table = self.record.tables.Task
         ahead = (table.job == self.job.id) & (table.number < task.number) & (table.status == TaskStatus.QUEUED)
         count = table.select(table.id).where(ahead).order_by(table.number.desc()).limit(_AHEAD_MOST + 1).count()
-        why = str(self.job.reason).rstrip(".") or "it has its turn as soon as a worker that may take it is free"
+        why = self.why_queued or "it has its turn as soon as a worker that may take it is free"
         tasks = plural(count, "task") if count <= _AHEAD_MOST else f"more than {_AHEAD_MOST:,} tasks"
         turn = f"{tasks} of the job {'comes' if count == 1 else 'come'} before it. " if count else ""
         why = f"waits: {turn}{why[:1].upper()}{why[1:]}" if turn else _waits(why)
@@ -186,10 +188,11 @@ def _waits(why: str) -> str:
     return f"w{why[1:]}" if why.startswith("Waits ") else f"waits: {why}"
 
 
-def why(record: "Record", job: Any, frame: int | None, stage: str) -> str:
-    """Return why *frame*, or else *stage*, of *job*, a row, stands as it does. Raises `BadInput` where neither is named."""
+def why(record: "Record", job: Any, frame: int | None, stage: str, queued: str) -> str:
+    """Return why *frame*, or else *stage*, of *job*, a row, stands as it does; *queued*: why the scheduler gives out none of its
+    tasks now, "" if nothing hinders it. Raises `BadInput` where neither is named."""
     if frame is not None and stage:
         raise BadInput("Ask of a frame or of a stage, and not of both")
     if frame is None and not stage:
         raise BadInput("Name a frame or a stage of the job")
-    return why_frame(record, job, frame) if frame is not None else why_stage(record, job, stage)
+    return why_frame(record, job, frame, queued) if frame is not None else why_stage(record, job, stage, queued)

@@ -161,6 +161,14 @@ class Strip(msgspec.Struct):
     changes: Runs
 
 
+class WhyJob(msgspec.Struct):
+    """``queued``: why none of its queued tasks is given out now while others of it run; "": nothing hinders them, or they wait
+    for busy workers alone."""
+
+    why: str
+    queued: str
+
+
 @row("Attempt")
 class AttemptOfWorker(msgspec.Struct, kw_only=True):
     worker_name: str

@@ -35,12 +35,25 @@
     byId("who").textContent = names.length && !unheard ? `on ${shown.join(names.length === 2 ? " and " : ", ")}${names.length > 2 ? ` and ${names.length - 2} more` : ""}` : "";
     byId("who").title = unheard ? "" : names.join(", ");
   }
+  // Why the rest of it waits though some of it runs: the scheduler itself says that, and is not asked at each look.
+  let restWaits = "", askAgain = 0;
+  function showWhy() {
+    const runs = latest.status === "active" && latest.rendering.length;
+    const why = [latest.reason && latest.reason !== latest.status ? latest.reason : "", runs && restWaits ? `The rest waits. ${restWaits}` : "", latest.gave_way || ""].filter(Boolean);
+    byId("reason").replaceChildren(...(why.length ? [farm.explained(why.join(". "))] : []));
+    if (!runs || Date.now() < askAgain) return;
+    askAgain = Date.now() + 5000;
+    farm.ask(`/jobs/${id}/why`).then(({ queued }) => {
+      if (queued === restWaits) return;
+      restWaits = queued;
+      showWhy();
+    }).catch(() => undefined); // It is asked again, and what the page asks at each look says that nobody answers.
+  }
   function showJob(job) {
     latest = job;
     byId("status").className = `badge ${job.status}`;
     byId("status").textContent = job.deleting ? "being deleted" : farm.word(job.status);
-    const why = [job.reason && job.reason !== job.status ? job.reason : "", job.gave_way ? job.gave_way : ""].filter(Boolean);
-    byId("reason").replaceChildren(...(why.length ? [farm.explained(why.join(". "))] : []));
+    showWhy();
     showTimes(job);
     const missing = job.warnings.filter(farm.isMissing), others = job.warnings.filter((warning) => !farm.isMissing(warning));
     byId("revisions").replaceChildren(...job.revisions.slice(1).map((each) => farm.element("div", "name", `Revision ${each.revision}, ${new Date(each.wall * 1000).toLocaleString()}${each.user ? ` by ${each.user}` : ""}: ${each.said}`)));

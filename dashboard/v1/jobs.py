@@ -1,6 +1,7 @@
 """The JSON API: jobs, their frames, attempts and logs, and what can be done with them."""
 
 import time
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -9,13 +10,16 @@ from flask import Blueprint
 from flask_login import current_user
 
 from brender.jobs.brief import in_brief
+from brender.model.answers import WHY_QUEUED
 from brender.model.beginning import parse_start
 from brender.model.errors import BrenderError, NotFound, Unreachable
+from brender.model.job_standing import standing, waits_for_its_turn
+from brender.model.quotas import turns_in_words
+from brender.model.status import waits_for_busy
 from brender.store import farm_page, page_questions, questions
 from dashboard import pictures
 from dashboard.answers import farm as whole
 from dashboard.answers import jobs as answers
-from dashboard.answers.nodes import Why
 from dashboard.endpoint import endpoint
 from dashboard.farm import farm, user_name
 
@@ -29,7 +33,7 @@ _MANY = 1000
 
 
 class WhyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The ``frame``, or else the ``stage``, that is asked about."""
+    """The ``frame``, or else the ``stage``, that is asked about; the job as a whole without either."""
 
     frame: Frame | None = None
     stage: Short = ""
@@ -143,8 +147,9 @@ def strip(id: str, query: SinceQuery) -> Any:
 @endpoint(blueprint, "GET", "/jobs/{id}/parts/{part}", cached=True, answer=answers.Frame)
 def part(id: str, part: str) -> Any:
     """One frame of the job, whole, with its attempts and the mean time of the job's frames."""
+    queued = _why_queued(id)
     with farm().reader.record() as record:
-        return page_questions.frame(record, id, _number(part))
+        return page_questions.frame(record, id, _number(part), queued)
 
 
 @endpoint(blueprint, "GET", "/jobs/{id}/parts/{part}/layers", answer=list[str])
@@ -173,11 +178,33 @@ def tasks(id: str, query: PageQuery) -> Any:
         return questions.tasks(record, id, query.length, query.start)
 
 
-@endpoint(blueprint, "GET", "/jobs/{id}/why", query=WhyQuery, cached=True, answer=Why)
+@endpoint(blueprint, "GET", "/jobs/{id}/why", query=WhyQuery, answer=answers.WhyJob)
 def why(id: str, query: WhyQuery) -> Any:
-    """Return how a frame or a stage of the job stands and why."""
+    """Return how the job, or a frame or a stage of it, stands and why; and why none of its queued tasks is given out now, while
+    others of it run."""
+    queued = _why_queued(id)
     with farm().reader.record() as record:
-        return {"why": questions.why(record, id, query.frame, query.stage)}
+        if query.frame is not None or query.stage:
+            return {"why": questions.why(record, id, query.frame, query.stage, queued), "queued": queued}
+        found = questions.job(record, id)
+        said = standing(found, queued)
+        if waits_for_its_turn(found):
+            whose = "" if current_user.may("accounts", "") else str(current_user.name)
+            turns = turns_in_words(questions.shares(record, whose), found["project"], found["user"], found["priority"])
+            said = ". ".join(filter(None, (said, turns)))
+    return {"why": said, "queued": "" if waits_for_busy(queued) else queued}
+
+
+def _why_queued(id: str) -> str:
+    """Return what the scheduler says of the queued tasks of the job *id*, of which others run; "": nothing hinders them, or the
+    server is silent."""
+    with farm().reader.record() as record:
+        is_active = questions.job_without_counts(record, id)["status"] == "active"
+    if not is_active or farm().pulse.silent_seconds() is not None:
+        return ""
+    with suppress(BrenderError), farm().own_client() as client:
+        return str(client.ask(WHY_QUEUED, id=id))
+    return ""
 
 
 @endpoint(blueprint, "GET", "/jobs/{id}/graph", cached=True, answer=answers.Graph)

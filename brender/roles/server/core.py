@@ -362,11 +362,6 @@ class ServerCore:
         self.nodes.beats(message, now)
         return self._taken()
 
-    def why_worker(self, worker_id: str) -> str:
-        """Return why the worker *worker_id* renders nothing, as a sentence, or "" if it is not there."""
-        worker = self.farm.workers.get(worker_id)
-        return self.dispatch.why(worker) if worker is not None else ""
-
     def foreseen(self, expected: dict[str, float], now: Now) -> list[Effect]:
         """Keep in how many seconds jobs were *expected* to be done."""
         for job_id, seconds in expected.items():

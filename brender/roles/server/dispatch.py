@@ -8,6 +8,7 @@ Hot path, watched by benchmarks.dispatch and benchmarks.scale.
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from brender.bus.messages import Cancel, Recall
 from brender.farm.farm import Farm
@@ -15,6 +16,7 @@ from brender.farm.jobs import JobState
 from brender.farm.nodes import WorkerState
 from brender.farm.stages import grow, queue_again
 from brender.farm.tasks import AttemptState
+from brender.model.answers import WHY_QUEUED
 from brender.model.eligibility import general_obstacle
 from brender.model.nodes import choose_blender, choose_series
 from brender.model.status import OPEN_JOB
@@ -122,11 +124,19 @@ class Dispatch:
         """Return what is wrong with what the scheduler knows of the farm, a sentence each; for tests, after `dispatch`."""
         return self._updates.audit()
 
-    def why(self, worker: WorkerState) -> str:
-        """Return why *worker*, which is there and renders nothing, does not, as a sentence, or "" if the scheduler
-        does not know all yet."""
-        known = worker.info.id in self._roster.workers and not self._roster.is_behind
-        return self._worker_reasons.reason(worker.info.id) if known else ""
+    def why(self, question: str, id: str) -> str:
+        """Return the answer to a *question* for the scheduler (`OF_THE_SCHEDULER`) about the worker or job *id*, as a sentence;
+        "" if it is not there, nothing hinders it, or the scheduler does not know all yet."""
+        if question == WHY_QUEUED:
+            job = self.farm.jobs.get(id)
+            return self.explanations.why_queued(job) if job is not None else ""
+        known = id in self.farm.workers and id in self._roster.workers and not self._roster.is_behind
+        return self._worker_reasons.reason(id) if known else ""
+
+    def knowing(self, question: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return the *arguments* of a *question* to the record, with what the scheduler adds to them."""
+        job = self.farm.jobs.get(str(arguments.get("job"))) if question == "why" else None
+        return arguments | {"queued": self.explanations.why_queued(job)} if job is not None else arguments
 
     def recall(self, worker: WorkerState, now: Now, job: str = "") -> None:
         """Ask back what waits at *worker*, or only what is of *job*."""

@@ -87,6 +87,13 @@ class Explanations:
             if looks <= 0:
                 break
 
+    def why_queued(self, job: JobState) -> str:
+        """Return why the queued tasks of *job* wait, though others of it may run, as a sentence; "" if nothing hinders them, or
+        the scheduler does not know all yet."""
+        if self._roster.is_behind or job.id not in self._roster.jobs or not job.queued or job.waiting_for:
+            return ""
+        return self._with_pools(job, self._reasons.reason(job.id))
+
     def _with_pools(self, job: JobState, reason: str) -> str:
         """Return the *reason* of *job*; of a rush job that waits for busy workers, also which of these take other jobs first."""
         known = self._roster.jobs[job.id]

@@ -30,7 +30,7 @@ from brender.farm.record import Row
 from brender.metrics.families import of_the_bus
 from brender.metrics.frame_traces import ServerTraces
 from brender.metrics.page import Snapshot
-from brender.model.answers import WHY_WORKER
+from brender.model.answers import OF_THE_SCHEDULER
 from brender.model.errors import BrenderError, Unreachable
 from brender.model.job import JobSpec
 from brender.model.keys import KeyRole
@@ -394,11 +394,12 @@ class Server:
     def _ask(self, peer: Peer, message: Ask) -> None:
         if not self._round.paused:  # else each question would wait for the database, which is tried again at each tick
             self._round.settle()
-        if message.question == WHY_WORKER:
-            why = self._round.core.why_worker(str(message.arguments.get("id", "")))
+        if message.question in OF_THE_SCHEDULER:
+            why = self._round.core.dispatch.why(message.question, str(message.arguments.get("id", "")))
             self._control.send(Done(id=message.id, data=why), peer.route)
             return
-        query = functools.partial(answer, question=message.question, arguments=message.arguments)
+        arguments = self._round.core.dispatch.knowing(message.question, message.arguments)
+        query = functools.partial(answer, question=message.question, arguments=arguments)
         self._queries.put(peer.principal, peer.route, message.id, query)
 
     def _deliver(self, route: bytes, reply: Message) -> None:

@@ -263,7 +263,9 @@ class Work:
         if job.is_to_be_foreseen:
             self.farm.to_foresee[job.id] = None
         self.farm.totals.frames_completed += part.piece == 0
-        if part.piece == 0 and not part.kept:
+        # (One that is good enough before its last pass stays as that job's own passes left it: it was rendered all the same.)
+        stays = part.kept and not part.output and passes_of(job.spec.settings)
+        if part.piece == 0 and (not part.kept or stays):
             count_frame(self.farm, job, attempt.worker, now.wall)
         self.farm.changed_jobs.add(job.id)
         if report.noise is not None:
