@@ -18,10 +18,13 @@ from brender.roles.server.activity import ActivityLog
 from brender.roles.server.core import ServerCore
 from brender.roles.server.dispatch import Dispatch
 from brender.roles.server.farm_store import FarmStore
+from brender.roles.server.jobs import NOT_FINITE
 from brender.roles.server.nodes import Nodes
-from brender.roles.server.round import Run
+from brender.roles.server.recorded_jobs import UNREADABLE_FACTS
+from brender.roles.server.round import AT_A_REPORT, FAILED, Run
 from brender.roles.server.work import Work
 from brender.store.writer import Writer
+from tests.tools import fixed_part
 from tests.world import World, animation, farm_of_two, new_id
 
 
@@ -35,7 +38,7 @@ def test_an_action_that_raises_halfway_changes_nothing(monkeypatch: pytest.Monke
     with monkeypatch.context() as patch:
         patch.setattr(ActivityLog, "note", _explode)  # after its status, its tasks and its attempts were changed
         answer = world.act("cancel", job)
-    assert isinstance(answer, Sorry) and "has done nothing of it" in answer.message
+    assert isinstance(answer, Sorry) and fixed_part(FAILED) in answer.message
     assert world.status(job) == "active"
     assert sorted(world.finish_everything()) == [1, 2, 3, 4] and world.status(job) == "completed"
 
@@ -69,7 +72,7 @@ def test_a_report_that_makes_the_server_fail_loses_its_attempt_and_not_its_frame
     world.finish_everything()
     assert (world.status(job), world.ask("job", id=job)["completed_parts"]) == ("completed", 2)
     (lost, *_) = [row for row in world.ask("attempts", job=job) if row["outcome"] == "lost"]
-    assert lost["reason"] == "the server failed at a report of it"
+    assert lost["reason"] == AT_A_REPORT
 
 
 def test_reports_that_are_refused_are_acknowledged_so_that_their_worker_forgets_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +174,7 @@ def test_a_job_with_a_number_that_is_not_finite_is_refused(monkeypatch: pytest.M
     (scene,) = spec.facts.scenes
     odd = msgspec.structs.replace(spec.facts, scenes=(msgspec.structs.replace(scene, frame_length=float("nan")),))
     answer = farm_of_two().submit(msgspec.structs.replace(spec, facts=odd))
-    assert isinstance(answer, Sorry) and "is not finite" in answer.message
+    assert isinstance(answer, Sorry) and NOT_FINITE in answer.message
 
 
 def test_a_job_that_cannot_be_read_from_the_record_fails_and_the_others_go_on() -> None:
@@ -182,7 +185,7 @@ def test_a_job_that_cannot_be_read_from_the_record_fails_and_the_others_go_on() 
     world.run(1.0)
     world.finish_everything()
     assert (world.status(mine), world.status(other)) == ("failed", "completed")
-    assert world.ask("job", id=mine)["reason"].startswith("The facts of its .blend cannot be read from the record any more")
+    assert world.ask("job", id=mine)["reason"].startswith(UNREADABLE_FACTS)
 
 
 def test_a_sweep_loses_nothing_when_that_of_another_job_raises(monkeypatch: pytest.MonkeyPatch) -> None:

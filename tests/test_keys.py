@@ -13,18 +13,22 @@ from pathlib import Path
 import pytest
 
 from brender.bus.address import Address, ManagerAddresses, answers, free_ports
+from brender.bus.client import NOT_ADMITTED, OTHER_KEY
 from brender.bus.keys import kept_pair, new_pair
-from brender.bus.membership import JoinToken, Membership, parse_token
+from brender.bus.membership import NOT_KNOWN, JoinToken, Membership, parse_token
 from brender.bus.messages import ManagerPlace
 from brender.commands import discovery, joining
-from brender.commands.joining import tell_of_unknown_hosts, where_they_answer
+from brender.commands.joining import OWN_SERVER, tell_of_unknown_hosts, where_they_answer
+from brender.commands.keys import LOOPBACK_ONLY
 from brender.commands.localfarm import LocalFarm
 from brender.commands.options import client
 from brender.model.keys import (
     KeyRole,
 )
+from brender.roles.server.enrolment import NOT_ACCEPTED
+from brender.roles.server.keys import KEY_REVOKED, NEW_KEY
 from brender.store.datafolder import DataFolder
-from tests.tools import command, ended, invite, line_of, one_farm, pid_of, process, submit_command, tries, until
+from tests.tools import command, ended, fixed_part, invite, line_of, one_farm, pid_of, process, submit_command, tries, until
 
 PYTHON = sys.executable
 
@@ -36,7 +40,7 @@ def test_a_machine_joins_by_the_one_string_that_the_server_prints(
     module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = command(capsys, "token", "create", "--role", "client", "--name", "anna", "--data", module_farm.folder.root)
-    assert made.code == 0 and "Lets 1 in as client" in made.err and "on this machine alone" in made.err
+    assert made.code == 0 and "Lets 1 in as client" in made.err and LOOPBACK_ONLY in made.err
     joined = command(capsys, "join", made.out.strip(), "--data", tmp_path)
     assert joined.code == 0 and "as the client anna" in joined.out
     assert command(capsys, "jobs", "--json", "--data", tmp_path).code == 0
@@ -56,13 +60,13 @@ def test_keys_and_tokens_are_listed_named_and_revoked(
     assert (row["role"], row["token"], row["revoked"]) == ("client", made["id"], None)
     assert "is revoked" in command(capsys, "key", "revoke", "bert", *data).out
     assert "bert" not in command(capsys, "key", "list", *data).out
-    assert "its key was revoked" in command(capsys, "key", "list", "--all", *data).out
+    assert KEY_REVOKED in command(capsys, "key", "list", "--all", *data).out
     said = command(capsys, "jobs", "--data", tmp_path)
-    assert said.code == 4 and "does not admit this machine's key" in said.err and "brender join TOKEN" in said.err
+    assert said.code == 4 and fixed_part(NOT_ADMITTED) in said.err
     assert command(capsys, "token", "revoke", made["id"], *data).code == 0
     said = command(capsys, "join", made["token"], "--data", tmp_path / "late")
-    assert said.code != 0 and "does not know this token" in said.err
-    assert "the token was not accepted" in command(capsys, "key", "refusals", *data).out
+    assert said.code != 0 and NOT_KNOWN in said.err
+    assert NOT_ACCEPTED in command(capsys, "key", "refusals", *data).out
 
 
 @pytest.mark.parametrize(
@@ -197,7 +201,7 @@ def test_a_node_that_asks_for_a_new_key_has_it_and_works_on(tmp_path: Path) -> N
             until(lambda: [row["status"] for row in admin.ask("workers")] == ["idle"])
             assert ended(admin, submit_command(admin, "true"))["status"] == "completed"
         (old,) = [row for row in admin.manage("keys")["keys"] if row["public"] == before.public]
-        assert old["reason"] == "its node has a new key"
+        assert old["reason"] == NEW_KEY
 
 
 @pytest.mark.thorough
@@ -228,7 +232,7 @@ def test_a_server_that_was_installed_anew_is_said_to_be_another(tmp_path: Path, 
         assert command(capsys, "join", invite("client", server), "--data", tmp_path / "mine").code == 0
     with _server(tmp_path / "anew", port):
         said = command(capsys, "jobs", "--data", tmp_path / "mine")
-    assert said.code == 4 and "has another key than this machine knows" in said.err and "reinstalled" in said.err
+    assert said.code == 4 and fixed_part(OTHER_KEY) in said.err
 
 
 # --- finding each other -------------------------------------------------------------------------------------------------
@@ -313,5 +317,5 @@ def test_whoever_listens_on_loopback_only_does_not_say_so_on_the_network() -> No
 def test_a_folder_of_a_server_of_its_own_does_not_join_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one_farm(tmp_path)
     said = command(capsys, "join", "brender-" + "x" * 100, "--data", tmp_path)
-    assert said.code == 2 and "a server of its own" in said.err
+    assert said.code == 2 and fixed_part(OWN_SERVER) in said.err
     assert DataFolder(tmp_path).local_key.exists()

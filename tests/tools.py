@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -73,6 +74,15 @@ def until(what: Callable[[], Any], seconds: float = 60.0) -> Any:
         assert time.monotonic() < deadline, "what the test waits for never came true"
         time.sleep(0.05)
     return found
+
+
+def fixed_part(sentence: str) -> str:
+    """The longest part of a *sentence* with ``{places}`` for values that has no such place.
+
+    >>> fixed_part("The server at {server} does not answer")
+    ' does not answer'
+    """
+    return max(re.split(r"{[^}]*}", sentence), key=len)
 
 
 def ended(client: Client, job: str, seconds: float = 120.0) -> dict[str, Any]:

@@ -17,6 +17,15 @@ from brender.model.job import JobSpec
 _RESEND_SECONDS = 3.0
 #: How long it takes at most to see whether something listens where no answer came from.
 _PROBE_SECONDS = 1.0
+#: The sentences about keys that do not fit.
+OTHER_KEY = (
+    "The program {where} has another key than this machine knows of the farm's server, or is not a brender server. Was the "
+    "server reinstalled? Then join it again with a new token: `brender join TOKEN`"
+)
+NOT_ADMITTED = (
+    "The server at {server} does not admit this machine's key. If it was revoked or has expired, ask the one who runs the farm "
+    "for a new token (`brender token create`), and use it with `brender join TOKEN`"
+)
 
 
 class Client:
@@ -90,10 +99,7 @@ class Client:
         if done is not None:
             return done.data
         if self._connections.strange:
-            raise Unreachable(
-                f"The program at {self.server} has another key than this machine knows of the farm's server, or is not a "
-                "brender server. Was the server reinstalled? Then join it again with a new token: `brender join TOKEN`"
-            )
+            raise Unreachable(OTHER_KEY.format(where=f"at {self.server}"))
         if answers(self.server, _PROBE_SECONDS):
             raise Unreachable(
                 f"The server at {self.server} is there and did not answer within {self.timeout:g} seconds: it hangs, was "
@@ -107,7 +113,4 @@ class Client:
     def _check_admitted(self) -> None:
         self._connections.happened()
         if self._connections.refused:
-            raise Unreachable(
-                f"The server at {self.server} does not admit this machine's key. If it was revoked or has expired, ask the "
-                "one who runs the farm for a new token (`brender token create`), and use it with `brender join TOKEN`"
-            )
+            raise Unreachable(NOT_ADMITTED.format(server=self.server))

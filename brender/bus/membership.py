@@ -38,6 +38,10 @@ _RESEND_SECONDS = 1.0
 #: How long it takes at most to see whether something listens where no answer came from.
 _PROBE_SECONDS = 1.0
 _REFUSED_TEXT = "refused"
+NOT_KNOWN = (
+    "The server refused: it does not know this token (any more), or this machine's key was another's. Ask the one who runs the "
+    "farm for a new one"
+)
 
 
 class JoinToken(msgspec.Struct, frozen=True, array_like=True):
@@ -217,10 +221,7 @@ def _told(sorry: Sorry, message: Enrol) -> BrenderError:
     if sorry.message != _REFUSED_TEXT:
         return from_code(sorry.code, sorry.message)
     if message.token:
-        return BrenderError(
-            "The server refused: it does not know this token (any more), or this machine's key was another's. Ask the one who "
-            f"runs the farm for a new one: {token_command(message.role)}"
-        )
+        return BrenderError(f"{NOT_KNOWN}: {token_command(message.role)}")
     return BrenderError(
         f"The server refused: this key is not admitted any more. Join again with a new token: {token_command(message.role)}"
     )

@@ -38,6 +38,7 @@ _WAIT_SECONDS, _TRY_SECONDS, _LOOK_SECONDS = 60.0, 1.0, 0.25
 _SAY_SECONDS = 10.0
 #: Seconds that a server which starts in the same folder may take to make its keys.
 _KEYS_SECONDS = 10.0
+OWN_SERVER = "{folder} is the data folder of a server of its own. Give another with --data"
 _LOOPBACK = "127.0.0.1"
 _ANSWER_SECONDS = 2.0
 _LOOKUP_SECONDS = 3.0
@@ -70,7 +71,7 @@ def as_dashboard(server: str | None, folder: DataFolder) -> tuple[ServerAddresse
 def join_as_client(folder: DataFolder, join: str, name: str) -> Membership:
     """Have this machine's commands join a farm, as what the token says. Raises `BrenderError`."""
     if folder.local_key.exists():
-        raise BadInput(f"{folder.root} is the data folder of a server of its own. Give another with --data")
+        raise BadInput(OWN_SERVER.format(folder=folder.root))
     token = parse_token(given_token(join))
     if token.role in (KeyRole.WORKER, KeyRole.MANAGER):
         raise BadInput(f"This token lets {with_article(token.role)} in: use it with `brender-{token.role} --join`")

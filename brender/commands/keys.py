@@ -18,6 +18,11 @@ from brender.model.keys import KeyRole
 from brender.model.text import short_id
 from brender.store.datafolder import DataFolder
 
+LOOPBACK_ONLY = (
+    "The server listens on this machine alone, so only this machine can join: `brender-server --listen 0.0.0.0` opens it to the "
+    "network"
+)
+
 
 @click.command(cls=Configured, section="join", short_help="Let this machine's commands use a farm elsewhere.")
 @common
@@ -98,11 +103,7 @@ def create(
     how = f"brender-{role} --join TOKEN" if role in ("worker", "manager") else "brender join TOKEN"
     say(f"Lets {uses} in as {role} until {when(made['expires'])}, at {', '.join(where)}: {how}", err=True)
     if all(parse_address(each, 1).host.startswith("127.") for each in where):
-        say(
-            "The server listens on this machine alone, so only this machine can join: `brender-server --listen 0.0.0.0` opens "
-            "it to the network",
-            err=True,
-        )
+        say(LOOPBACK_ONLY, err=True)
 
 
 @token.command("list", cls=Configured, section="token")

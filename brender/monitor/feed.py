@@ -16,7 +16,7 @@ from typing import Any
 import zmq
 
 from brender.bus.address import ServerAddresses
-from brender.bus.client import Client
+from brender.bus.client import OTHER_KEY, Client
 from brender.bus.codec import Malformed, decode
 from brender.bus.keys import Credentials, KeyPair
 from brender.bus.messages import Event
@@ -210,10 +210,7 @@ class Feed:
         self._put(answered("frames_by_part", client.ask("frames_by_part", job=job), job))
 
 
-_STRANGE = (
-    "The program that listens there has another key than this machine knows of the farm's server, or is not a brender server. "
-    "Was the server reinstalled? Then join it again with a new token: `brender join TOKEN`"
-)
+_STRANGE = OTHER_KEY.format(where="that listens there")
 _NOT_ADMITTED = (
     "The server does not admit this machine's key at {address}. Ask the one who runs the farm for a new token ({command}), and "
     "use it with `brender join TOKEN`"

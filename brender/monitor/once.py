@@ -25,6 +25,10 @@ _LOOK_SECONDS = 0.1
 _LINES = 20
 #: Seconds without a word after which a stream says so.
 _QUIET_SECONDS = 10.0
+NOTHING_HEARD = (
+    "Nothing is heard from {source}, where the farm's server should be. Check that it runs (`brender farm` or `brender-server` "
+    "on its machine), or name another with --server"
+)
 
 
 def settle(session: Session, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -45,10 +49,7 @@ def settle(session: Session, sleep: Callable[[float], None] = time.sleep) -> Non
     if not session.heard.count and not session.heard.nodes:
         if session.heard.why_cut:
             raise Unreachable(f"{session.heard.why_cut} ({session.heard.source})")
-        raise Unreachable(
-            f"Nothing is heard from {session.heard.source}, where the farm's server should be. Check that it runs (`brender "
-            "farm` or `brender-server` on its machine), or name another with --server"
-        )
+        raise Unreachable(NOTHING_HEARD.format(source=session.heard.source))
 
 
 def node_named(heard: Heard, name: str) -> Node:

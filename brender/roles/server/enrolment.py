@@ -19,6 +19,9 @@ from brender.roles.server.round import FAILED, Round
 from brender.store.page_questions import api_tokens, hooks, people
 from brender.store.questions import keys_and_tokens
 
+#: Why one who wanted to join was refused, as `brender key refusals` lists it.
+NOT_ACCEPTED = "the token was not accepted"
+
 
 class Enrolment:
     """Stands before *round*; *queries* answers what admins ask about the record, *addresses* are the server's own."""
@@ -67,7 +70,7 @@ class Enrolment:
         peer, fresh = Peer("", b"", origin=asked.origin), _fresh()
         answer = self._admitted(message.id, lambda core, now: core.enrol(peer, public, message, fresh, now), peer, message)
         if isinstance(answer, Sorry):
-            self._refusals.count(Door.ENROLMENT, "the token was not accepted", f"{public} at {asked.origin}")
+            self._refusals.count(Door.ENROLMENT, NOT_ACCEPTED, f"{public} at {asked.origin}")
         return answer
 
     # --- inside -------------------------------------------------------------------------------------------------------

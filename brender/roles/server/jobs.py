@@ -43,6 +43,7 @@ PARTS_MOST = 200_000_000
 USES_FRAMES = "uses its finished frames now"
 #: What can be deleted of a job that has ended.
 DELETABLE = ("frames", "record", "both")
+NOT_FINITE = "A number in it is not finite"
 _DELETED = {
     "frames": "the frames that it rendered",
     "record": "its record and its logs",
@@ -532,4 +533,4 @@ def _check_readable(spec: JobSpec) -> None:
     try:
         msgspec.convert(msgspec.json.decode(msgspec.json.encode(spec.facts)), FileFacts | None)
     except msgspec.ValidationError as error:
-        raise BadInput(f"The job's facts of its .blend cannot be kept: {error}. A number in it is not finite") from error
+        raise BadInput(f"The job's facts of its .blend cannot be kept: {error}. {NOT_FINITE}") from error

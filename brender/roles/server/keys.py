@@ -35,6 +35,8 @@ _OWN = {KeyRole.ADMIN: "local", KeyRole.DASHBOARD: "dashboard"}
 #: and acts in that name.
 _CLIENT_NAME = "client-{}"
 _JOIN_AGAIN = "its key is not admitted any more. Join again with a new token"
+#: Why a key is not admitted any more.
+KEY_REVOKED, NEW_KEY = "its key was revoked", "its node has a new key"
 
 
 class Keys:
@@ -165,7 +167,7 @@ class Keys:
         if earlier is not None:
             if earlier.role is not role:
                 raise BrenderError(REFUSED)
-            self._drop(earlier, "its node has a new key", now)
+            self._drop(earlier, NEW_KEY, now)
         principal = Principal(id=fresh[:16], public=public, role=role, name=name, node=node, expires=expires)
         self.farm.keys[principal.id] = principal
         self._by_public[public] = principal.id
@@ -246,7 +248,7 @@ class Keys:
                 f"This key is that of the server's own machine. To change it, stop the server, remove keys/{principal.name} in "
                 "its data folder, and start it again"
             )
-        self._drop(principal, "its key was revoked", now)
+        self._drop(principal, KEY_REVOKED, now)
         return {"id": principal.id, "name": principal.name, "role": principal.role}
 
     def _rename_key(self, start: str, name: str, now: Now) -> dict[str, Any]:

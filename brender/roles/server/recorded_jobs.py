@@ -27,6 +27,8 @@ from brender.store.progressive import accumulated, noises
 from brender.store.recorded import job_spec
 from brender.store.tables import Tables
 
+UNREADABLE_FACTS = "The facts of its .blend cannot be read from the record any more"
+
 
 def adopt(farm: Farm, tables: Tables, row: Any) -> JobState:
     """Take the job of *row* into *farm*'s memory, and return it."""
@@ -160,7 +162,7 @@ def _facts_of(farm: Farm, row: Any) -> FileFacts | None:
     try:
         return _facts(row)
     except msgspec.ValidationError as error:
-        farm.broken[row.id] = f"The facts of its .blend cannot be read from the record any more: {error}"
+        farm.broken[row.id] = f"{UNREADABLE_FACTS}: {error}"
         return None
 
 
