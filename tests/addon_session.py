@@ -199,6 +199,10 @@ scene.camera = camera
 scene.brender.settings["samples"].text = "many"
 attempt("no number", "submit")
 scene.brender.settings["samples"].text = ""
+scene.brender.settings["camera"].text = "Nobody"
+attempt("refused by the farm", "submit")
+scene.brender.settings["camera"].text = ""
+TOLD["kept of what was refused"] = len(parts.state.waiting) + len(os.listdir(parts.preferences.outbox_folder()))
 textures = os.path.join(GIVEN["folder"], "textures")
 os.rename(textures, f"{textures}-away")
 attempt("missing", "submit")
@@ -246,7 +250,13 @@ for side in ("Left", "Right"):
     attempt(f"load {side}", "load", job=next(each["id"] for each in parts.state.jobs if each["name"] == name))
     TOLD["layers"][side] = covered(bpy.data.images[name])
 attempt("load", "load", job=parts.state.jobs[-1]["id"])
+attempt("load again", "load", job=parts.state.jobs[-1]["id"])
 loaded = bpy.data.images["scene one"]
+TOLD["images of the job"] = sum(each.filepath == loaded.filepath for each in bpy.data.images)
+gone = parts.following.Followed(parts.jobs.Arriving("0123456789abcdef", GIVEN["folder"]), "IMAGE")
+parts.state.followed["0123456789abcdef", "IMAGE"] = gone
+tick_until(lambda: not parts.state.followed)
+TOLD["frames of a job that is gone"] = parts.state.outlook
 TOLD["loaded"] = [loaded.source, os.path.exists(bpy.path.abspath(loaded.filepath))]
 editor = scene.sequence_editor
 (strip,) = editor.strips if hasattr(editor, "strips") else editor.sequences

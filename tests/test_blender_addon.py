@@ -18,7 +18,16 @@ import pytest
 
 from brender import __version__
 from brender.blender_addon import brender_farm
-from brender.blender_addon.brender_farm.client import EXPIRED, Away, Farm, FarmError, SignedOut, checked_address, is_own_machine
+from brender.blender_addon.brender_farm.client import (
+    EXPIRED,
+    Away,
+    Canceled,
+    Farm,
+    FarmError,
+    SignedOut,
+    checked_address,
+    is_own_machine,
+)
 from brender.blender_addon.brender_farm.fetching import Arriving, folder_names, folder_of, held, slot_key
 from brender.blender_addon.brender_farm.sending import bring, check_missing, is_there, is_used, outlook, outlook_of_all
 from brender.blender_addon.build import addon_zip
@@ -65,9 +74,13 @@ def test_the_dashboard_hands_out_the_add_on_set_to_its_address_to_those_who_may_
 
 @pytest.mark.parametrize(
     ("given", "address"),
-    [("farm:8888/", "http://farm:8888"), (" https://farm.example/brender/ ", "https://farm.example/brender")],
+    [
+        ("farm:8888/", "http://farm:8888"),
+        (" https://farm.example/brender/ ", "https://farm.example/brender"),
+        ("http://farm:8888/?next=/jobs#top", "http://farm:8888"),
+    ],
 )
-def test_an_address_may_be_written_without_its_scheme(given: str, address: str) -> None:
+def test_an_address_may_be_written_as_people_copy_it(given: str, address: str) -> None:
     assert checked_address(given) == address
 
 
@@ -214,6 +227,11 @@ class _Odd(http.server.BaseHTTPRequestHandler):
             self._say(401, b'{"code": "token-expired"}')
         elif "away" in self.path:
             self._say(302, b"", Location="http://elsewhere/")
+        elif "page" in self.path:
+            self._say(302, b"", Location="/login?next=/page")
+        elif "silent" in self.path:
+            self.server.stop_asking()  # type: ignore[attr-defined]
+            self.rfile.read(1)
         elif "broken" in self.path:
             self.send_response(200)
             self.send_header("Content-Length", "1000")
@@ -246,11 +264,16 @@ class _Odd(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def odd() -> Iterator[Farm]:
+def serving() -> Iterator[http.server.HTTPServer]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Odd) as serving:
         threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01}).start()
-        yield Farm(f"http://127.0.0.1:{serving.server_port}", "token")
+        yield serving
         serving.shutdown()
+
+
+@pytest.fixture
+def odd(serving: http.server.HTTPServer) -> Farm:
+    return Farm(f"http://127.0.0.1:{serving.server_port}", "token")
 
 
 @pytest.mark.parametrize(
@@ -266,6 +289,18 @@ def test_a_farm_that_goes_away_in_mid_upload_is_one_sentence(odd: Farm, tmp_path
     large.write_bytes(bytes(30_000_000))
     with pytest.raises(Away, match="went away"):
         odd.upload([("large.blend", str(large))], "", lambda done, whole: None)
+
+
+def test_the_address_of_a_page_is_answered_with_that_of_the_farm(odd: Farm) -> None:
+    with pytest.raises(FarmError, match=re.escape(f"if /page/jobs is a page of the farm, enter {odd.address} alone")):
+        Farm(f"{odd.address}/page/jobs", "token").ask("/me")
+
+
+@pytest.mark.timeout(20)
+def test_what_an_artist_stops_ends_also_while_the_farm_does_not_answer(odd: Farm, serving: http.server.HTTPServer) -> None:
+    serving.stop_asking = odd.stop  # type: ignore[attr-defined]
+    with pytest.raises(Canceled, match="nothing is submitted"):
+        odd.ask("/silent")
 
 
 def test_a_farm_behind_a_proxy_that_does_not_reach_it_is_away(odd: Farm) -> None:
@@ -314,6 +349,7 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
     env = os.environ | {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
     done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL)
     assert told.exists(), done.stdout[-3000:] + done.stderr[-3000:]
+    assert "Traceback" not in done.stderr + done.stdout
     found = json.loads(told.read_text())
     said = found["said"]
     assert found["address"] == address and found["mode"] == 0o600
@@ -327,6 +363,7 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
         "no camera": "has no camera",
         "no number": "which is not a number",
         "missing": "1 file is missing",
+        "refused by the farm": "has no camera 'Nobody'",
         "pause what is done": "completed",
         "not rendered": "of its frames 1 to 2 are finished",
         "forgotten": "not signed in",
@@ -335,7 +372,7 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
         assert refused[step] in sentence if step in refused else sentence == "", step
         assert "Traceback" not in sentence
     assert refused.keys() <= said.keys()
-    assert found["jobs after refusals"] == 0
+    assert found["jobs after refusals"] == 0 and found["kept of what was refused"] == 0
     assert found["outlook"][0].startswith("3 frames") and found["forecast"][0][0].startswith("3 frames")
     assert found["kept"] == [3] and "No farm answers" in found["away"][0] and found["away"][1:] == [True, [3]]
     kept = [["scene one, Scene", "completed", 2]]
@@ -345,6 +382,8 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
     assert sorted(found["folders"]) == ["/frames/Other/Left", "/frames/Other/Right", "/frames/Scene"]
     assert found["layers"] == {"Left": [True, False], "Right": [False, True]}, "each job renders its own layer alone"
     assert found["test frame"] == [96, 54] and found["loaded"] == ["SEQUENCE", True]
+    assert found["images of the job"] == 1, "what is loaded again is not there twice"
+    assert "come no further" in found["frames of a job that is gone"][0]
     assert found["strip"] == ["IMAGE", 2, 2, True, True]
     slot, difference = found["render result"]
     assert slot.startswith("scene one ") and slot.endswith(", frame 1") and difference < 2.5

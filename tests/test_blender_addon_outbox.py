@@ -102,6 +102,16 @@ def test_two_blenders_do_not_send_the_same_at_once(tmp_path: Path) -> None:
     assert entry.send(Answering(), quiet), "that Blender has ended"
 
 
+def test_a_job_that_the_farm_refuses_is_not_half_submitted(tmp_path: Path) -> None:
+    entry = put(tmp_path)
+    with pytest.raises(FarmError, match="no such camera"):
+        entry.send(Answering(jobs=[FarmError("no such camera")]), quiet)
+    assert not entry.is_begun, "the farm has none of it, so that it does not wait either"
+    with pytest.raises(Away):
+        entry.send(Answering(jobs=[Away("gone")]), quiet)
+    assert entry.is_begun, "the farm may have it"
+
+
 def test_a_file_that_went_missing_meanwhile_is_named_and_what_waits_stays(tmp_path: Path) -> None:
     entry = put(tmp_path)
     gone = {"path": "/gone/wood.png", "place": "p", "used_by": "image wood"}

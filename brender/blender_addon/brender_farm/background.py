@@ -8,6 +8,22 @@ from . import state
 from .client import Canceled, FarmError
 
 _LOOK_SECONDS = 0.2
+_END_SECONDS = 2.0
+
+
+def end():
+    """End what goes on: the add-on is taken away, and with it the operator that waits for it."""
+    if state.work is not None:
+        state.work.interrupt()
+        state.work.wait(_END_SECONDS)
+        state.work = None
+    _remove_timer()
+
+
+def _remove_timer():
+    if state.timer is not None:
+        bpy.context.window_manager.event_timer_remove(state.timer)
+        state.timer = None
 
 
 class Work:
@@ -18,8 +34,6 @@ class Work:
         self.farm = farm
         self.words = ""
         self.result = self.error = None
-        #: Whether it was not the artist who stopped it.
-        self.is_interrupted = False
         self._doing = doing
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -29,6 +43,11 @@ class Work:
         return self._thread.is_alive()
 
     def stop(self):
+        self.farm.stop()
+
+    def interrupt(self):
+        """Stop it because Blender or the add-on ends, and not because the artist wants it."""
+        self.farm.is_interrupted = True
         self.farm.stop()
 
     def wait(self, seconds=None):
@@ -61,7 +80,7 @@ class Working:
             return self.execute(context)
         if not self._start(context):
             return {"CANCELLED"}
-        self._timer = context.window_manager.event_timer_add(_LOOK_SECONDS, window=context.window)
+        state.timer = context.window_manager.event_timer_add(_LOOK_SECONDS, window=context.window)
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
@@ -71,14 +90,13 @@ class Working:
         state.redraw()
         if self._work.going:
             return {"PASS_THROUGH"}
-        context.window_manager.event_timer_remove(self._timer)
+        _remove_timer()
         return self._end(context)
 
     def cancel(self, context):
         """Blender ends, or opens another file. What was to be submitted is kept, and sent later."""
-        context.window_manager.event_timer_remove(self._timer)
-        self._work.is_interrupted = True
-        self._work.stop()
+        _remove_timer()
+        self._work.interrupt()
         state.work = None
 
     def execute(self, context):
@@ -95,6 +113,9 @@ class Working:
             farm, doing = self.prepare(context)
         except FarmError as error:
             self.report({"ERROR"}, str(error))
+            return False
+        except Exception as error:  # whatever it is, the artist hears of it in one sentence
+            self.report({"ERROR"}, f"The add-on made a mistake, and nothing is submitted: {type(error).__name__}: {error}")
             return False
         self._work = state.work = Work(farm, doing)
         return True

@@ -1,5 +1,6 @@
 """What the add-on says to a farm: the HTTP API of its dashboard. No bpy here: it runs in threads beside Blender."""
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -62,12 +63,19 @@ class Farm:
         self.address = checked_address(address)
         self._token = token
         self._stopped = threading.Event()
+        self._connection: http.client.HTTPConnection | None = None
         #: What an artist who stops it is told.
         self.stopped_words = "Stopped: nothing is submitted"
+        #: Whether it was stopped by Blender's end, and not by the artist.
+        self.is_interrupted = False
 
     def stop(self) -> None:
-        """Have what is being sent or fetched end with `Canceled`."""
+        """Have what is being sent or fetched end with `Canceled`, also while the farm does not answer."""
         self._stopped.set()
+        connection = self._connection
+        if connection is not None and connection.sock is not None:
+            with contextlib.suppress(OSError):  # (it has ended meanwhile)
+                connection.sock.shutdown(socket.SHUT_RDWR)
 
     def check_stopped(self) -> None:
         """Raises `Canceled` once `stop` was called."""
@@ -132,6 +140,7 @@ class Farm:
                     done += len(block)
                     progress(done, whole)
             if done < whole:
+                self.check_stopped()
                 raise Away(f"The farm at {self.address} went away in the middle of a file: try it again")
             os.replace(made, target)
         except OSError as error:
@@ -172,6 +181,8 @@ class Farm:
             connection.connect()
             connected = True
             connection.sock.settimeout(_ANSWER_SECONDS)
+            self._connection = connection
+            self.check_stopped()
             shown = {"Accept": "*/*", **headers}
             if self._token:
                 shown["Authorization"] = f"Bearer {self._token}"
@@ -182,26 +193,32 @@ class Farm:
             raise
         except ssl.SSLError as error:
             connection.close()
+            self.check_stopped()
             raise FarmError(f"{self.address} cannot be trusted, or speaks no HTTPS: {error.reason or error}") from error
         except (OSError, http.client.HTTPException) as error:
             connection.close()
+            self.check_stopped()
             why = "it took too long" if isinstance(error, socket.timeout) else getattr(error, "strerror", None) or error
             if connected:
                 said = f"The farm at {self.address} went away while it was asked ({why}): try it again"
             else:
-                said = f"No farm answers at {self.address} ({why}): is the address right, and the farm on? {WHERE}"
+                plain = ", perhaps with http:// in place of https://" if secure else ""
+                said = f"No farm answers at {self.address} ({why}): is the address right{plain}, and the farm on? {WHERE}"
             raise Away(said) from error
         if answer.status != 200:
-            with _Answer(connection, answer, self.address) as told:
+            with _Answer(connection, answer, self) as told:
                 raise self._refused(told)
-        return _Answer(connection, answer, self.address)
+        return _Answer(connection, answer, self)
 
     def _refused(self, answer: "_Answer") -> FarmError:
         """Return the error that the *answer* means, one that is no 200."""
         if answer.status == 401:
             return SignedOut(self._why_signed_out(answer), "401")
         if 300 <= answer.status < 400:
-            return FarmError(f"{self.address} leads on to {answer.headers.get('Location')}: enter that address under {WHERE}")
+            to = answer.headers.get("Location") or ""
+            if to.startswith(("http://", "https://")) and urlsplit(to).netloc != urlsplit(self.address).netloc:
+                return FarmError(f"{self.address} leads on to {to}: enter the address of that farm under {WHERE}")
+            return self._not_a_farm("does not answer as")
         said = answer.read(2**20)
         try:
             told = json.loads(said)
@@ -211,9 +228,7 @@ class Farm:
             return Away(words, code) if answer.status in _AWAY else FarmError(words, code)
         except (ValueError, KeyError, TypeError, AttributeError):
             kind = Away if answer.status in _AWAY else FarmError
-            return kind(
-                f"{self.address} answers {answer.status}, and not as a brender farm does: check the address under {WHERE}"
-            )
+            return kind(str(self._not_a_farm(f"answers {answer.status}, and not as")))
 
     @staticmethod
     def _why_signed_out(answer: "_Answer") -> str:
@@ -229,17 +244,24 @@ class Farm:
         try:
             return json.loads(said)
         except ValueError as error:
-            raise FarmError(f"{self.address} does not answer as a brender farm does: check the address under {WHERE}") from error
+            raise self._not_a_farm("does not answer as") from error
+
+    def _not_a_farm(self, does: str) -> FarmError:
+        """Return the error that the address is of something else, or of a page of the farm; *does*: what it does instead."""
+        where = urlsplit(self.address)
+        whole = f"{where.scheme}://{where.netloc}" if where.path else ""
+        advice = f"if {where.path} is a page of the farm, enter {whole} alone" if whole else "check the address"
+        return FarmError(f"{self.address} {does} a brender farm does: {advice} under {WHERE}")
 
 
 class _Answer:
     """A farm's answer, and the connection that it comes by, for a ``with`` statement. A connection that breaks raises
     `FarmError`."""
 
-    def __init__(self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse, address: str) -> None:
+    def __init__(self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse, farm: Farm) -> None:
         self._connection = connection
         self._answer = answer
-        self._address = address
+        self._farm = farm
         self.status = answer.status
         self.headers = answer.headers
 
@@ -253,11 +275,12 @@ class _Answer:
         try:
             return self._answer.read() if most is None else self._answer.read(most)
         except (OSError, http.client.HTTPException) as error:
-            raise Away(f"The farm at {self._address} went away in the middle of its answer: try it again") from error
+            self._farm.check_stopped()
+            raise Away(f"The farm at {self._farm.address} went away in the middle of its answer: try it again") from error
 
 
 def checked_address(address: str) -> str:
-    """Return *address* with its scheme, without a slash at its end. Raises `FarmError`."""
+    """Return *address* with its scheme, without a slash or a page's parameters at its end. Raises `FarmError`."""
     given = address.strip()
     if not given:
         raise FarmError(f"No farm is named: enter the address of its page under {WHERE}")
@@ -269,7 +292,7 @@ def checked_address(address: str) -> str:
         known = False
     if not known or any(letter.isspace() for letter in whole):
         raise FarmError(f"{address!r} is not the address of a page, such as http://farm.example:8888: see {WHERE}")
-    return whole.rstrip("/")
+    return whole.partition("?")[0].partition("#")[0].rstrip("/")
 
 
 def is_own_machine(address: str) -> bool:

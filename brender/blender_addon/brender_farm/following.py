@@ -5,23 +5,30 @@ import os
 import bpy
 
 from .client import FarmError
-from .fetching import held
+from .fetching import cut, held
 
 IMAGE, SEQUENCER = "IMAGE", "SEQUENCER"
 TARGETS = [
     (IMAGE, "Load frames", "Bring the job's frames into the Image Editor, as an image sequence, as they arrive"),
     (SEQUENCER, "Into the Sequencer", "Bring the job's frames into the Sequencer, as an image strip, as they arrive"),
 ]
+#: What is said of a picture in the Image Editor where none is open.
+NOT_OPEN = ", of which none is open: open one, and choose it there"
+#: The bytes of a job's name that stay in an image's, which may have a number after it.
+_IN_NAME = 55
 _FILMS = {".mp4", ".mkv", ".mov", ".avi", ".webm", ".ogv", ".mpg"}
 
 
 class Followed:
     """The job whose frames *arriving* fetches, shown in *target*."""
 
-    def __init__(self, arriving, target):
+    def __init__(self, arriving, target, shown=""):
         self.arriving = arriving
         self.target = target
-        self._shown = ""
+        #: What Blender calls the image or the strip.
+        self.shown = shown
+        self._is_open = True
+        self._is_placed = False
 
     def show(self, context):
         """Show the frames that are here now; return where, in words. Raises `FarmError`."""
@@ -32,30 +39,46 @@ class Followed:
         paths = self.arriving.paths
         many = "1 frame" if len(paths) == 1 else f"{len(paths)} frames"
         more = "" if self.arriving.is_ended else "; the others follow as they arrive"
-        return f"{self._shown} is in {place}: {many} from {os.path.dirname(paths[0])}{more}"
+        where = place if self._is_open else f"{place}{NOT_OPEN}"
+        return f"{self.shown} is in {where}: {many} from {os.path.dirname(paths[0])}{more}"
 
     def _show_image(self, context):
         wanted, paths = self.arriving.wanted, self.arriving.paths
-        image = bpy.data.images.get(self._shown) if self._shown else None
+        image = bpy.data.images.get(self.shown) if self.shown else self._loaded_before(paths[0])
         if image is not None:
             image.reload()
-            return
-        try:
-            image = bpy.data.images.load(paths[0])
-        except RuntimeError as error:
-            raise FarmError(f"Blender cannot read {paths[0]}: {error}") from error
-        image.name = self.arriving.name
-        self._shown = image.name
+            self.shown = image.name
+            if self._is_placed:
+                return
+        else:
+            image = self._loaded(paths[0])
+        self._is_placed = True
         if os.path.splitext(paths[0])[1].lower() in _FILMS:
             image.source = "MOVIE"
         elif len(wanted) > 1:
             image.source = "SEQUENCE"
         space = show(context, image)
+        self._is_open = space is not None
         if space is not None and image.source == "SEQUENCE":
             space.image_user.frame_start = wanted[0]
             space.image_user.frame_offset = wanted[0] - 1
             space.image_user.frame_duration = wanted[-1] - wanted[0] + 1
             space.image_user.use_auto_refresh = True
+
+    def _loaded(self, path):
+        try:
+            image = bpy.data.images.load(path)
+        except RuntimeError as error:
+            raise FarmError(f"Blender cannot read {path}: {error}") from error
+        image.name = self.arriving.name
+        self.shown = image.name
+        return image
+
+    def _loaded_before(self, path):
+        """Return the image as which frames of this job were loaded earlier, or ``None``."""
+        name = cut(self.arriving.name, _IN_NAME)
+        found = (each for each in bpy.data.images if each.name.startswith(name))
+        return next((each for each in found if bpy.path.abspath(each.filepath) == path), None)
 
     def _show_strip(self, context):
         wanted, paths = self.arriving.wanted, self.arriving.paths
@@ -64,11 +87,11 @@ class Followed:
         scene = getattr(context, "sequencer_scene", None) or context.scene
         editor = scene.sequence_editor or scene.sequence_editor_create()
         strips = editor.strips if hasattr(editor, "strips") else editor.sequences
-        strip = strips.get(self._shown) if self._shown else None
+        strip = strips.get(self.shown) if self.shown else None
         if strip is None:
             channel = max((each.channel for each in strips), default=0) + 1
             strip = strips.new_image(name=self.arriving.name, filepath=paths[0], channel=channel, frame_start=wanted[0])
-            self._shown = strip.name
+            self.shown = strip.name
         folder = os.path.dirname(paths[0])
         same = {number: path for number, path in self.arriving.frames.items() if os.path.dirname(path) == folder}
         for place, path in enumerate(held(same, wanted)):

@@ -5,8 +5,10 @@ import bpy
 
 from . import state
 from .client import FarmError
-from .fetching import folder_names
+from .fetching import cut, folder_names
 
+#: The farm takes names of so many letters.
+NAME_BYTES = 255
 _YES, _NO = {"yes", "true", "on", "1"}, {"no", "false", "off", "0"}
 PRIORITIES = [("25", "Low", ""), ("50", "Normal", ""), ("75", "High", ""), ("100", "Rush", "")]
 _TRUST = [
@@ -70,8 +72,8 @@ class BRENDER_form(bpy.types.PropertyGroup):
     """What the scene's next job is to be."""
 
     job_type: bpy.props.EnumProperty(name="Job type", items=_kinds, update=_changed)
-    job_name: bpy.props.StringProperty(name="Name", description="The job's name; empty: the file's")
-    project: bpy.props.StringProperty(name="Project", default="default")
+    job_name: bpy.props.StringProperty(name="Name", description="The job's name; empty: the file's", maxlen=NAME_BYTES)
+    project: bpy.props.StringProperty(name="Project", default="default", maxlen=NAME_BYTES)
     output: bpy.props.StringProperty(
         name="Frames go to", description="A folder as the farm's machines see it; empty: the farm keeps the frames"
     )
@@ -158,9 +160,14 @@ def jobs_of(context, name):
         if not any(each["name"] == "view_layers" for each in state.kind(job["job_type"])["settings"]):
             raise FarmError(f"{job['job_type']} renders all view layers together: untick One job for each view layer")
         for layer, its_folder in zip(layers, folder_names(layers), strict=True):
-            own = {"name": f"{job['name']}, {layer}", "settings": job["settings"] | {"view_layers": [layer]}}
+            own = {"name": _called(job["name"], layer), "settings": job["settings"] | {"view_layers": [layer]}}
             made.append(job | own | {"output": _inside(job["output"], its_folder)})
     return made
+
+
+def _called(name, part):
+    """Return the name of the job of one *part* of what is called *name*, as the farm takes it."""
+    return f"{cut(name, NAME_BYTES - len(part.encode()) - 2)}, {part}"
 
 
 def _inside(output, folder):
@@ -186,7 +193,7 @@ def job_of(scene, name, is_one_of_several=False):
     return {
         "job_type": chosen.job_type,
         "settings": settings_of(scene),
-        "name": f"{own}, {scene.name}" if is_one_of_several and not chosen.job_name.strip() else own,
+        "name": _called(own, scene.name) if is_one_of_several and not chosen.job_name.strip() else cut(own, NAME_BYTES),
         "project": chosen.project.strip() or "default",
         "priority": int(chosen.priority),
         "output": chosen.output.strip(),

@@ -110,7 +110,8 @@ class BRENDER_OT_load(Working, bpy.types.Operator):
         return farm, lambda say: self._arriving.look(farm, say)
 
     def finish(self, context, result):
-        followed = following.Followed(self._arriving, self.target)
+        earlier = state.followed.pop((self.job, self.target), None)
+        followed = following.Followed(self._arriving, self.target, earlier.shown if earlier else "")
         self.report({"INFO"}, followed.show(context))
         if not self._arriving.is_ended:
             state.followed[self.job, self.target] = followed

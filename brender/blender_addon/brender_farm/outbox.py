@@ -11,7 +11,7 @@ import secrets
 import shutil
 import time
 
-from .client import FarmError
+from .client import Away, Canceled, FarmError
 from .sending import bring, check_missing
 
 _TOLD = "jobs.json"
@@ -21,6 +21,10 @@ _HELD = "sending"
 _SILENT_SECONDS = 120.0
 _TOUCH_SECONDS = 5.0
 _UNFINISHED = ".new"
+
+
+class SentElsewhere(FarmError):
+    """Another Blender sends it now, or was killed while it did and is waited for."""
 
 
 class Entry:
@@ -58,7 +62,7 @@ class Entry:
         """Have the farm take it, and remove it here; return what the farm says of each job. Raises `FarmError`: what it has not
         taken then stays."""
         if not self._hold():
-            raise FarmError(f"{self.name} is sent by another Blender now")
+            raise SentElsewhere(f"{self.name} is sent by another Blender now")
         try:
             made = self._sent(farm, self._and_touch(say))
         finally:
@@ -77,8 +81,14 @@ class Entry:
         made = []
         for job in wanted:
             say(f"Submitting {job['name']}…")
-            self._told["begun"] = True
-            made.append(farm.ask("/jobs", job))
+            was_begun, self._told["begun"] = self.is_begun, True
+            try:
+                made.append(farm.ask("/jobs", job))
+            except (Away, Canceled):  # (the farm may have it all the same)
+                raise
+            except FarmError:
+                self._told["begun"] = was_begun
+                raise
             self._told["jobs"] = self.jobs[1:]
             self._keep()
         return made

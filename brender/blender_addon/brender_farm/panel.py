@@ -41,6 +41,7 @@ class BRENDER_PT_farm(_Panel, bpy.types.Panel):
             row = layout.row(align=True)
             row.operator("brender.sign_in", icon="URL")
             row.operator("brender.paste_token", text="Paste a token…")
+            _draw_waiting(layout)
             return
         row = layout.row()
         row.label(text=who() if state.me else preferences.addon(context).address, icon="CHECKMARK" if state.me else "WORLD")
@@ -48,7 +49,9 @@ class BRENDER_PT_farm(_Panel, bpy.types.Panel):
         if state.problem:
             _words(layout, state.problem, "ERROR")
         if state.signed_out:
-            layout.operator("brender.sign_in", icon="URL")
+            row = layout.row(align=True)
+            row.operator("brender.sign_in", icon="URL")
+            row.operator("brender.paste_token", text="Paste a token…")
         _draw_waiting(layout)
         if state.kinds:
             layout.use_property_split = True

@@ -8,7 +8,7 @@ import webbrowser
 import bpy
 
 from . import state
-from .background import Working
+from .background import Working, end
 from .client import WHERE, Farm, FarmError, checked_address, is_own_machine, unlike
 from .signing_in import sign_in, sign_out
 
@@ -118,6 +118,8 @@ def take(context, known):
 
 def recall(context):
     """Show what the farm said of itself last, as long as it has not been asked."""
+    if not hasattr(bpy.data, "scenes"):  # (Blender keeps them from an add-on that it enables: the timer comes back here)
+        return
     try:
         known = _read(_KNOWN).get(address_of(context))
         if not state.kinds and known and has_token(context):
@@ -267,10 +269,7 @@ def register():
 
 
 def unregister():
-    if state.work is not None:
-        state.work.stop()
-        state.work.wait(2.0)
-        state.work = None
+    end()
     state.forget()
     for each in reversed(_CLASSES):
         bpy.utils.unregister_class(each)

@@ -12,7 +12,7 @@ from .background import Working
 from .checks import used_files
 from .client import Away, Canceled, FarmError, unlike
 from .fetching import safe_name
-from .following import show
+from .following import NOT_OPEN, show
 from .preferences import address_of, farm_of, outbox_folder
 from .sending import bring, check_missing, outlook
 
@@ -107,7 +107,7 @@ class BRENDER_OT_submit(Working, bpy.types.Operator):
             except Away as error:
                 return [], str(error)
             except Canceled:
-                if not self._work.is_interrupted and not entry.is_begun:
+                if not farm.is_interrupted and not entry.is_begun:
                     entry.remove()
                 raise
             except (KeyError, TypeError) as error:
@@ -152,9 +152,13 @@ class BRENDER_OT_test_frame(Working, bpy.types.Operator):
         self._folder = folder
 
         def doing(say):
-            job = farm.ask("/jobs", copy.send(farm, say) | more)
-            farm.stopped_words = f"Stopped: the farm goes on with {job['name']}"
-            return _rendered(farm, job["id"], folder, say)
+            try:
+                job = farm.ask("/jobs", copy.send(farm, say) | more)
+                farm.stopped_words = f"Stopped: the farm goes on with {job['name']}"
+                return _rendered(farm, job["id"], folder, say)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
 
         return farm, doing
 
@@ -167,8 +171,8 @@ class BRENDER_OT_test_frame(Working, bpy.types.Operator):
             raise FarmError(f"Blender cannot read the test frame: {error}") from error
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
-        show(context, image)
-        self.report({"INFO"}, f"{image.name} is in the Image Editor")
+        is_shown = show(context, image) is not None
+        self.report({"INFO"}, f"{image.name} is in the Image Editor{'' if is_shown else NOT_OPEN}")
 
 
 def _rendered(farm, id, folder, say):

@@ -47,8 +47,7 @@ class _Beside:
 
     def stop(self):
         if self.work is not None:
-            self.work.is_interrupted = True
-            self.work.stop()
+            self.work.interrupt()
             self.work.wait(2.0)
             self.work = None
         self.due = 0.0
@@ -124,18 +123,32 @@ def _ask_frames():
     if farm is None:
         return None
     followed = list(state.followed.values())
-    return Work(farm, lambda say: [each for each in followed if each.arriving.look(farm, say) or each.arriving.is_ended])
+    return Work(farm, lambda say: [(each, _looked(each, farm, say)) for each in followed])
+
+
+def _looked(followed, farm, say):
+    """Fetch what is new of *followed*. Return whether it is to be shown, or why it cannot be fetched (a `FarmError`)."""
+    try:
+        return bool(followed.arriving.look(farm, say) or followed.arriving.is_ended)
+    except (Away, Canceled):
+        return False
+    except FarmError as error:
+        return error
 
 
 def _take_frames(work):
-    for each in work.result or ():
+    for each, found in work.result or ():
         try:
-            each.show(bpy.context)
+            if isinstance(found, FarmError):
+                raise found
+            if found:
+                each.show(bpy.context)
         except FarmError as error:
-            state.outlook = [str(error)]
+            state.outlook = [f"The frames of {each.arriving.name} come no further: {error}"]
             each.arriving.is_ended = True
-        if each.arriving.is_ended:
-            state.followed.pop((each.arriving.id, each.target), None)
+        key = each.arriving.id, each.target
+        if each.arriving.is_ended and state.followed.get(key) is each:
+            del state.followed[key]
 
 
 def _send_waiting():
@@ -160,7 +173,7 @@ def _sent(entry, farm, say):
     farm.ask("/me")  # (whether it is there at all)
     try:
         return entry.send(farm, say)
-    except (Away, Canceled):
+    except (Away, Canceled, outbox.SentElsewhere):
         raise
     except FarmError as error:
         if os.path.isdir(entry.path):
