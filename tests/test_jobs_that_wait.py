@@ -319,6 +319,25 @@ def test_a_job_for_the_night_starts_nothing_by_day_and_what_renders_is_finished(
     assert worker.running is None and said(world, spec.id)[1].startswith("Goes on at night")
 
 
+def test_a_job_for_the_night_with_a_time_to_start_by_day_is_said_to_start_at_night() -> None:
+    wall = datetime.fromtimestamp(1_700_000_000.0)
+    begin, end = (wall.hour + 3) % 24, (wall.hour + 6) % 24
+    world = World(replace(Policy(), night=f"{begin}:00-{end}:00"))
+    world.add_worker("one")
+    by_day, by_night = (job("1", night=True, start_at=wall.timestamp() + hours * 3600) for hours in (1, 4))
+    world.submit(by_day)
+    world.submit(by_night)
+    assert said(world, by_day.id)[1].startswith("Starts at night") and not said(world, by_night.id)[1].startswith(
+        "Starts at night"
+    )
+    world.now += 3600
+    world.run(2.0)
+    assert said(world, by_day.id)[1].startswith("Starts at night") and not held(world)
+    world.now += 3600 * 2
+    world.run(2.0)
+    assert {id for id, _ in held(world)} == {by_day.id}
+
+
 @pytest.mark.parametrize(
     ("text", "at"),
     [

@@ -259,6 +259,17 @@ def test_behind_a_job_of_which_nobody_knows_how_long_it_takes_no_time_is_told_bu
         assert 50 < row["eta_least"] <= 220, "what it takes by itself, or beside the other of which the time is known"
 
 
+def test_a_job_that_is_rendered_again_is_expected_by_what_its_frames_take_and_not_by_what_it_took_in_all() -> None:
+    world = _farm(1.0)
+    job = world.submit(animation("1-10", chunk=1))["id"]
+    for done in range(12):  # (an attempt takes a second)
+        if done == 10:
+            world.act("requeue", job, "all")
+            world.run(2.0)
+        world.finish("w0", seconds=0.8)
+    assert _prospect(world).jobs[job].seconds == pytest.approx(8.0, rel=0.15)
+
+
 def test_a_job_whose_limit_is_lowered_to_nothing_is_expected_at_no_time() -> None:
     world = _farm(1.0, 1.0)
     limit = {"kind": "licence", "name": "nuke"}

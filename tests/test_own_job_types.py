@@ -13,8 +13,11 @@ from brender.commands.localfarm import LocalFarm
 from brender.engines import type_files as loading
 from brender.engines.type_files import all_problems, type_files
 from brender.jobs.authoring import JobTypeFile, Step, compiled
+from brender.jobs.clones import clone
 from brender.jobs.declare import job_type
-from brender.jobs.steps import read_steps
+from brender.jobs.edits import revise
+from brender.jobs.steps import STEPS, read_steps
+from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec
 from brender.store.datafolder import DataFolder
@@ -61,6 +64,19 @@ def test_the_steps_of_a_farm_s_own_job_type_run_one_after_the_other_and_its_job_
     assert world.finish_everything() == [1, 2, 0]
     assert world.status(spec.id) == "completed"
     assert world.ask("job", id=spec.id)["settings"]["given"] == ["Frames: 1-2"]
+
+
+def test_settings_of_which_steps_were_made_cannot_change_and_the_sentence_says_what_submits_them(tmp_path: Path) -> None:
+    write(tmp_path)
+    spec = spec_of(*type_files(tmp_path)[0]["own"].compile({"frames": "1-2"}))
+    said = "`brender submit --type own --set frames=1-3`"
+    edit = Edit(settings={"frames": "1-3"})
+    for attempt in (
+        lambda: revise(job_type(STEPS), spec, edit),
+        lambda: clone({"settings": spec.settings}, new_id(), "ann", edit),
+    ):
+        with pytest.raises(BadInput, match=said):
+            attempt()
 
 
 def test_a_file_that_has_changed_is_loaded_anew(tmp_path: Path) -> None:

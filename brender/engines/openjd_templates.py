@@ -17,7 +17,7 @@ import msgspec
 
 from brender.engines.template_documents import BYTES_MOST, read_document, too_deep
 from brender.jobs.declare import WHAT, Setting
-from brender.jobs.steps import FILE_MARK, WORK, Axis, BroughtFile, Environment, Step, Steps, as_text, check_steps
+from brender.jobs.steps import FILE_MARK, TEMPLATE, WORK, Axis, BroughtFile, Environment, Step, Steps, as_text, check_steps
 from brender.model.errors import BadInput
 
 #: What the names of template files end with.
@@ -62,7 +62,7 @@ def compile_template(file: Path, given: Mapping[str, str], folder: Path | None =
     if len(tags & _FAMILIES) > 1 or len(tags & _MACHINES) > 1:
         raise BadInput(f"{file}: its steps have hostRequirements that no one machine meets, and brender has one set for a job")
     said = [f"{name}: {value}" for name, value in values.items()]
-    settings = {"type": "openjd", "label": "Open Job Description", "given": said, "source": file.name}
+    settings = {"type": TEMPLATE, "label": "Open Job Description", "given": said, "source": file.name}
     text = as_text(check_steps(Steps(steps)))
     if len(text) > _TEXT_MOST:
         raise BadInput(

@@ -187,10 +187,11 @@ def hindrance(farm: Farm, job: JobState, wall: float, night: Callable[[float], f
             closed = not after.by_frame or not awaited.frames
             found.append(_said_of(farm, job, awaited, closed, after.by_frame))
     found.sort(key=lambda each: (each.kind != SOMEBODY, not each.closed))
-    if job.spec.start_at > wall:
-        found.append(Hindrance(True, TIME, said_start(job.spec.start_at, wall)))
-    elif job.spec.night and (begin := night(wall)) is not None:
+    begin = night(max(wall, job.spec.start_at)) if job.spec.night else None
+    if begin is not None:
         found.append(Hindrance(True, TIME, said_night(begin, wall, job.started is not None)))
+    elif job.spec.start_at > wall:
+        found.append(Hindrance(True, TIME, said_start(job.spec.start_at, wall)))
     if not found:
         return None
     first, others = found[0], len(found) - 1

@@ -9,6 +9,7 @@ import msgspec
 
 from brender.jobs.blender_progressive import are_chosen
 from brender.jobs.declare import Setting, edited_settings, render_settings
+from brender.jobs.steps import check_not_compiled
 from brender.model.addon import AddOn
 from brender.model.edit import Edit
 from brender.model.errors import BadInput
@@ -29,8 +30,10 @@ def clone(record: Mapping[str, Any], id: str, user: str, change: Edit, output: s
     folder *output*. Without that, "" if its folder is the server's own, else the folder of the first (`free_folder`).
 
     What the first waits for, or whether it is paused, the clone does not inherit; nor the folder that it copied its files to:
-    copies of the clone would take their place. Nothing is checked but the settings' names.
+    copies of the clone would take their place. Nothing is checked but the settings' names. Raises `BadInput` where steps were
+    made of settings that are to change.
     """
+    check_not_compiled(record["settings"], change.settings)
     settings = record["settings"] | {name: "" for name in ("copy_to", "numbered") if name in record["settings"]}
     for name, value in change.settings.items():
         known = "frame" if name == "frames" and name not in settings and "frame" in settings else name

@@ -13,6 +13,7 @@ from brender.jobs.clones import clone_command
 from brender.jobs.declare import MORE, NAMES, PICTURES, JobType, Setting
 from brender.jobs.numbering import NUMBERED, renumbered, times_added
 from brender.jobs.stages import Graph, Stage
+from brender.jobs.steps import check_not_compiled
 from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.frames import format_frames, frame_ranges, parse_frames
@@ -54,6 +55,7 @@ class Revised(NamedTuple):
 
 def revise(kind: JobType, spec: JobSpec, edit: Edit) -> Revised:
     """Return *spec*, a prepared job of the type *kind*, as *edit* makes it. Raises `BadInput` where it cannot be edited so."""
+    check_not_compiled(spec.settings, edit.settings)
     declared = {setting.name: setting for setting in kind.settings}
     given = {name: _whole(name, value, declared, spec, edit) for name, value in edit.settings.items()}
     sharing, frames = edit.sharing(spec.sharing), spec.settings.get("frames")

@@ -6,6 +6,7 @@ Description, are compiled to it when they are submitted, so that an accepted job
 A task's parts carry the name of their step as their layer.
 """
 
+import shlex
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -28,6 +29,8 @@ STEPS_MOST, TASKS_MOST = 1000, 2_000_000
 _NAME_MOST = 128
 #: Stands for any program, as in what a worker's owner allows: a step that starts a file which it brings itself may do anything.
 ANY_PROGRAM = "*"
+#: The ``type`` of a job that was submitted as a template of Open Job Description.
+TEMPLATE = "openjd"
 #: How a file that a step brings is named in its words.
 FILE_MARK = "file."
 #: The folder that an attempt works in.
@@ -154,6 +157,20 @@ def as_text(steps: Steps) -> str:
 def steps_of(settings: Mapping[str, Any]) -> Steps | None:
     """Return the steps that a job with these *settings* runs; ``None``: it is of another type."""
     return read_steps(settings["steps"]) if isinstance(settings.get("steps"), str) else None
+
+
+def check_not_compiled(settings: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
+    """Raise `BadInput`, with what submits it otherwise, where a job with these *settings* has steps that were made of the
+    settings of another type, or of a template, and these are to be *changed*."""
+    if not isinstance(settings.get("steps"), str) or changed.keys() <= {setting.name for setting in StepsType.settings}:
+        return
+    label, source = settings.get("label") or "Its job type", shlex.quote(settings.get("source") or "TEMPLATE")
+    if settings.get("type") == TEMPLATE:
+        how = f"`brender submit {source} --param NAME=VALUE` submits it with others"
+    else:
+        said = " ".join(f"--set {shlex.quote(f'{name}={value}')}" for name, value in changed.items())
+        how = f"`brender submit --type {settings.get('type')} {said}` submits it with others (add those that stay)"
+    raise BadInput(f"{label} made the steps of this job when it was submitted, and its settings cannot change since: {how}")
 
 
 def programs_of(settings: Mapping[str, Any]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from brender.store.forecast_lanes import lanes_of
 from brender.store.forecast_usage import usage_now
 from brender.store.kinds_apart import KindApart, kept_apart, rests, workers_off
 from brender.store.path_variables import path_variables
+from brender.store.time_beside import TimeBeside
 
 log = logging.getLogger("brender.server")
 
@@ -61,6 +62,7 @@ class Outlook:
         self._pace = pace or Pace()
         self._change = -1
         self._known: set[str] = set()
+        self._beside = TimeBeside()
         self._needs: dict[tuple[str, str, int], Requirements | None] = {}
         self._prospect = Prospect()
         self._again = float("-inf")
@@ -101,7 +103,7 @@ class Outlook:
         works, over = [], _completed(record, rows)
         for order, row in enumerate(rows):
             need = self._need(row)
-            if need is None or _waits_for_night(row, self._wall()):
+            if need is None or _waits_for_night(row):
                 continue
             seconds, spread, known = takes[row.id]
             off = frozenset(number for number, kind in enumerate(kinds) if row.id in kind.off)
@@ -179,23 +181,22 @@ class Outlook:
         """Return by job the work of a part to come, its spread, and by how many parts that is known: by one where it is only
         compared with earlier jobs, and by none where nobody knows."""
         found, compared = {}, 0
+        self._beside.begin({row.id for row in rows})
         for row in rows:
-            found[row.id] = self._of_part(row)
+            found[row.id] = self._of_part(record, row)
             if not found[row.id][0] and compared < _ESTIMATED_MOST and self._need(row) is not None:
                 compared += 1
                 if seconds := estimated_part_seconds(record, row):
                     found[row.id] = seconds, 0.0, 1
         return found
 
-    def _of_part(self, row: Any) -> tuple[float, float, int]:
+    def _of_part(self, record: "Record", row: Any) -> tuple[float, float, int]:
         """Return the same of the job of *row*, without a comparison."""
         pace = self._pace.of_job(row.id)
         if pace is None:
             return 0.0, 0.0, 0
-        # What an attempt takes beside its frames, such as opening the file.
-        beside = row.machine_seconds / row.render_seconds if row.render_seconds else 1.0
         weight = weight_to_come(row.settings, row.completed_parts, row.part_count)
-        return pace.expected * weight * min(3.0, max(1.0, beside)), pace.spread, pace.parts
+        return pace.expected * weight * self._beside.of(record, row), pace.spread, pace.parts
 
     def _need(self, row: Any) -> Requirements | None:
         key = (row.id, row.series, row.revision)
@@ -230,6 +231,7 @@ def _completed(record: "Record", rows: list[Any]) -> set[str]:
     return found
 
 
-def _waits_for_night(row: Any, wall: float) -> bool:
-    """Return whether the job of *row* waits for the night, of which the record does not know when it begins."""
-    return bool(row.night and row.waiting_for == TIME and row.start_at <= wall)
+def _waits_for_night(row: Any) -> bool:
+    """Return whether the job of *row* waits for the night, perhaps the one after its time to start: the record does not know when
+    it begins."""
+    return bool(row.night and row.waiting_for == TIME)
