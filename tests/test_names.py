@@ -371,6 +371,14 @@ def test_render_and_submit_take_the_scene_s_own_folder_or_say_why_not(
         blender_job(file, options | {"output": Path("//beauty")}, bundle="a" * 64)
 
 
+def test_of_two_nodes_that_write_one_file_the_last_one_s_stays_and_both_are_named(bpy: Blender, tmp_path: Path) -> None:
+    file = with_file_outputs(bpy, tmp_path / "shot.blend", ("//same/", "a_####"), ("//same/", "a_####"))
+    with studio(tmp_path / "worker", bpy) as farm:
+        outcome = farm.run(farm.job(file, tmp_path / "out", frames="1"))
+    assert outcome.ended.reason == "" and [path.name for path in (tmp_path / "same").iterdir()] == ["a_0001Image.png"]
+    assert ["File Output" in warning and "File Output.001" in warning for warning in outcome.warnings] == [True]
+
+
 def test_braces_in_folders_and_templates_of_nodes_are_as_in_blender(bpy: Blender, tmp_path: Path) -> None:
     folders = [("//{blend_name}_aov/", "a_####"), ("//{node_name}/x{{y}}", "{fps:##}_"), ("{blend_dir}/p_{resolution_x}", "b")]
     file = with_file_outputs(bpy, tmp_path / "in {braces}" / "shot.blend", *folders)

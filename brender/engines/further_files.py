@@ -11,12 +11,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from brender.engines.attempt import AttemptFailed
+from brender.engines.events import Cautioned
 from brender.engines.frame_path import FramePath, explained
 from brender.engines.publish import Staged
 from brender.engines.views import other_pictures
 from brender.model.bundle import check_path
 from brender.model.errors import BadInput
 from brender.model.grant import FurtherFile, PartGrant
+from brender.model.text import some_of
 from brender.model.views import base_of
 
 
@@ -44,12 +46,21 @@ class Gathered:
             yield self._further(source, Path(order.output) / name, what, size if view else None)
 
     def of_nodes(self, written: Iterable[Any]) -> Iterator[Further]:
-        """Yield the files of *written*, as the driver tells of it."""
+        """Yield the files of *written*, as the driver tells of it. Of several nodes that write one file, the last one's stays."""
+        found: dict[Path, list[tuple[int, str, Path]]] = {}
         for node in written:
             below = self._target(str(node["directory"]))
             for name in node["files"]:
-                what = f"Frame {self.part.frame}, of the node {node['node']}"
-                yield self._further(Path(node["folder"]) / name, below / name, what, None)
+                source = Path(node["folder"]) / name
+                found.setdefault(below / name, []).append((source.lstat().st_mtime_ns, str(node["node"]), source))
+        for final, each in found.items():
+            _, last, source = max(each, key=lambda made: made[0])
+            if others := sorted(node for _, node, _ in each if node != last):
+                names = some_of([repr(node) for node in others])
+                text = f"The file-output nodes {last!r} and {names} write files of the same name, and those of {last!r} stay, "
+                text += "which come last. Give each node names of its own"
+                self.files.attempt.emit(Cautioned(text, subject=text))
+            yield self._further(source, final, f"Frame {self.part.frame}, of the node {last}", None)
 
     def _further(self, source: Path, final: Path, what: str, size: tuple[int, int] | None) -> Further:
         output = Path(self.files.attempt.order.output)

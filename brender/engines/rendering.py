@@ -133,7 +133,7 @@ class Rendering:
             self._open = self.keeper.take(attempt, self.blender, self._environment(), self._request(), fresh)
             if device := self._open.opened["device"]:
                 gpus = ", ".join(f"{gpu.name} ({gpu.kind})" for gpu in attempt.place.devices)
-                attempt.log.say(f"rendering on {gpus if device == 'GPU' else 'the CPU'}")
+                attempt.log.say(f"rendering on {gpus if device == 'GPU' else 'the CPU'}{self._open.opened['forgets']}")
             for warning in self._open.opened["warnings"]:
                 attempt.emit(Cautioned(warning, subject=warning))
             if strips := self._open.opened["strip_outputs"]:

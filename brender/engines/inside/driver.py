@@ -45,6 +45,7 @@ with on_few_cores(int(os.environ.pop("BRENDER_THREADS", "0"))):
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import addons  # noqa: E402
+import animation  # noqa: E402
 import baking  # noqa: E402
 import color  # noqa: E402
 import film  # noqa: E402
@@ -63,6 +64,11 @@ STATUS_SECONDS = 0.2
 WITHOUT_DENOISER = (
     "Blender %s was built without Open Image Denoise, which its frames are denoised by: turn off Denoise in the scene, or "
     "render it by a Blender that has it (--blender-series)"
+)
+FORGETS = ", which keeps no data from frame to frame: Cycles would miss what is animated there"
+SCRIPTED_PATH = (
+    "While frame %d was rendered, a script of the .blend set the scene's output path to %r, and Blender wrote the frame there. "
+    "Frames of a job go to its own folder: have the script leave the output path alone, or submit the job with --untrusted"
 )
 
 
@@ -150,6 +156,7 @@ class Driver:
                 "or choose another with --engine" % (self.scene.name, wanted_engine, bpy.app.version_string)
             )
         jobsettings.set_engine(self.scene, engine, rest["samples"])
+        jobsettings.set_layer_samples(self.scene)
         if rest["denoise_after"]:
             if why := split.why_not_denoised_after(self.scene):
                 raise jobsettings.Refused(
@@ -170,11 +177,14 @@ class Driver:
             render.threads_mode = "FIXED"
             render.threads = rest["threads"]
         render.use_file_extension = False
-        render.use_persistent_data = persistent and render.engine == "CYCLES"
+        keeps = persistent and render.engine == "CYCLES"
+        render.use_persistent_data = keeps and animation.cycles_keeps_up(self.scene)
         self.in_order, self.at = in_order, None
         self.piece, self.ways, self.shown = None, {}, None
         # Opening a file has cleared the handlers.
         bpy.app.handlers.render_stats.append(self.status)
+        if render.use_persistent_data:
+            animation.show_moving_pictures()
         warnings = jobsettings.set_device(self.scene, rest["device"], rest["gpus"]) if render.engine == "CYCLES" else []
         jobsettings.set_note(self.scene, note)
         self.say(
@@ -188,6 +198,7 @@ class Driver:
             without_color_space=color.without_color_space(),
             strip_outputs=views.strip_outputs(self.scene),
             device=self.scene.cycles.device if render.engine == "CYCLES" else "",
+            forgets=FORGETS if keeps and not render.use_persistent_data else "",
         )
 
     def size(self):
@@ -218,7 +229,7 @@ class Driver:
             self.step_to(frame)
             self.scene.frame_set(frame)
         self.at = frame
-        drafted = split.drafted(self.scene, draft, note)
+        drafted = split.drafted(self.scene, frame, draft, note)
         with drafted, views.alone(self.scene, layer), nodes.gathered(self.scene, frame, gather) as written:
             self.render_to(path, frame)
         self.rendered(frame, began, written)
@@ -255,18 +266,26 @@ class Driver:
         render = self.scene.render
         if bpy.app.version < (5, 0):
             self.scene.frame_set(frame)
-            render.filepath = templates.escaped(path)
+            render.filepath = wanted = templates.escaped(path)
             bpy.ops.render.render(write_still=True, scene=self.scene.name)
+            self.check_written(path, frame, wanted)
             return
         stem, extension = os.path.splitext(path)
-        render.filepath = templates.escaped(stem) + "####" + extension
+        render.filepath = wanted = templates.escaped(stem) + "####" + extension
         bpy.ops.render.render(animation=True, scene=self.scene.name, frame_start=frame, frame_end=frame)
+        self.check_written(path, frame, wanted)
         # An animation's files have the frame's number in their names, before the suffix of a view.
         folder, name = os.path.split(stem)
         numbered = "%s%s%04d" % (name, "-" if frame < 0 else "", abs(frame))
         for each in os.listdir(folder):
             if each.startswith(numbered):
                 os.replace(os.path.join(folder, each), os.path.join(folder, name + each[len(numbered) :]))
+
+    def check_written(self, path, frame, wanted):
+        """Raise `Refused` if nothing was written for *path*, since a script has changed the output path from the *wanted* one."""
+        there = self.scene.render.filepath
+        if there != wanted and not os.listdir(os.path.dirname(path)):
+            raise jobsettings.Refused(SCRIPTED_PATH % (frame, there))
 
     def do_film(self, file, trusted, scene, roots, frames, path, size, sound, how, sound_file=""):
         began = time.monotonic()

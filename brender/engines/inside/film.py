@@ -6,6 +6,7 @@ comes from a strip of the frames, on top of all that the sequencer has.
 
 import os
 
+import animation
 import bpy
 import templates
 
@@ -283,17 +284,4 @@ def pass_colors(scene, strips):
 
 def mute_animation(scene):
     """Let nothing that animates the scene change how the film is written."""
-    data = scene.animation_data
-    if data is None:
-        return
-    actions = [data.action, *(strip.action for track in data.nla_tracks for strip in track.strips)]
-    curves = list(data.drivers)
-    for action in filter(None, actions):
-        layers = getattr(action, "layers", ())
-        if layers:
-            curves += [curve for layer in layers for strip in layer.strips for bag in strip.channelbags for curve in bag.fcurves]
-        else:
-            curves += action.fcurves
-    for curve in curves:
-        if curve.data_path.startswith(_ANIMATED):
-            curve.mute = True
+    animation.mute(scene, _ANIMATED)

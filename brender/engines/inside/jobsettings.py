@@ -2,6 +2,7 @@
 
 import contextlib
 
+import animation
 import bpy
 import film
 import views
@@ -44,12 +45,28 @@ def set_engine(scene, engine, samples):
         else:
             raise Refused("Blender %s has no engine %r" % (bpy.app.version_string, engine))
     if samples:
+        animation.mute(scene, ("cycles.samples", "eevee.taa_render_samples"))
         if render.engine == "CYCLES":
             scene.cycles.samples = samples
+            scene.cycles.use_layer_samples = "IGNORE"
         elif render.engine == "BLENDER_WORKBENCH":
             scene.display.render_aa = next(name for most, name in WORKBENCH_SAMPLES if samples >= most)
         elif hasattr(scene, "eevee"):
             scene.eevee.taa_render_samples = samples
+
+
+def set_layer_samples(scene):
+    """Have the samples that the one rendered view layer of *scene* has of its own be the scene's, of which shares are made."""
+    used = [layer for layer in scene.view_layers if layer.use]
+    if scene.render.engine != "CYCLES" or len(used) != 1 or not used[0].samples:
+        return
+    cycles = scene.cycles
+    if cycles.use_layer_samples == "USE":
+        animation.mute(scene, ("cycles.samples",))
+    elif animation.animates(scene, ("cycles.samples",)):
+        return
+    cycles.samples = views.samples_of(scene)
+    cycles.use_layer_samples = "IGNORE"
 
 
 def set_layers(scene, layers, file):

@@ -2,6 +2,7 @@
 
 import contextlib
 
+import animation
 import bpy
 import simulations
 import templates
@@ -41,6 +42,10 @@ def way(scene, wanted, pieces):
 
 def why_unlike(scene):
     """Why shares of the samples of *scene*, which Cycles renders, do not add up to the same picture, or "" if they do."""
+    if animation.animates(scene, animation.SAMPLES):
+        return "its settings for sampling are animated"
+    if takes_subset(scene.cycles):
+        return "it takes a subset of its samples itself"
     if scene.cycles.use_adaptive_sampling:
         return "with adaptive sampling, shares of the samples do not add up to the same picture"
     if not hasattr(scene.cycles, "sample_subset_length"):
@@ -51,6 +56,11 @@ def why_unlike(scene):
                 bpy.app.version_string,
             )
     return ""
+
+
+def takes_subset(cycles):
+    """Whether the scene with the settings *cycles* is set to take some of its samples only, from a certain one on."""
+    return cycles.use_sample_subset if hasattr(cycles, "use_sample_subset") else cycles.sample_offset > 0
 
 
 def why_not_refined(scene):
@@ -65,26 +75,38 @@ def why_not_refined(scene):
 
 
 @contextlib.contextmanager
-def drafted(scene, share, note):
-    """Have a render of *scene* take one of *share* shares of its samples, and say *note* of itself, for as long as the block
-    runs. Without a *share*, it is as it is."""
+def drafted(scene, frame, share, note):
+    """Have a render of *frame* of *scene* take one of *share* shares of its samples, and say *note* of itself, for as long as the
+    block runs. Without a *share*, it is as it is."""
     kept = Kept()
-    if share:
-        if scene.render.engine == "CYCLES":
-            kept.set(scene.cycles, "samples", max(1, scene.cycles.samples // share))
-            if scene.cycles.use_adaptive_sampling:
-                # Pixels that are done early take a share of their samples too: noise falls with the square root of these.
-                threshold, least = scene.cycles.adaptive_threshold, scene.cycles.adaptive_min_samples
-                least = least or (16 / threshold**0.3 if threshold else 0)  # (by Cycles' own rule, where the scene has none)
-                kept.set(scene.cycles, "adaptive_threshold", min(1.0, threshold * share**0.5))
-                kept.set(scene.cycles, "adaptive_min_samples", max(1, round(least / share)))
-        elif hasattr(scene, "eevee"):
+    with animation.held(scene, frame, animation.SAMPLES if share else ()):
+        if share and scene.render.engine == "CYCLES":
+            _share_samples(scene, share, kept)
+        elif share and hasattr(scene, "eevee"):
             kept.set(scene.eevee, "taa_render_samples", max(1, scene.eevee.taa_render_samples // share))
-        kept.note(scene.render, note)
-    try:
-        yield
-    finally:
-        kept.restore()
+        if share:
+            kept.note(scene.render, note)
+        try:
+            yield
+        finally:
+            kept.restore()
+
+
+def _share_samples(scene, share, kept):
+    """Have Cycles take one of *share* shares of its samples of *scene*."""
+    cycles = scene.cycles
+    if takes_subset(cycles) and hasattr(cycles, "sample_subset_length"):
+        kept.set(cycles, "sample_subset_length", max(1, cycles.sample_subset_length // share))
+    else:
+        kept.set(cycles, "samples", max(1, cycles.samples // share))
+    for layer in scene.view_layers:
+        kept.set(layer, "samples", max(1, layer.samples // share) if layer.samples else 0)
+    if cycles.use_adaptive_sampling:
+        # Pixels that are done early take a share of their samples too: noise falls with the square root of these.
+        threshold, least = cycles.adaptive_threshold, cycles.adaptive_min_samples
+        least = least or (16 / threshold**0.3 if threshold else 0)  # (by Cycles' own rule, where the scene has none)
+        kept.set(cycles, "adaptive_threshold", min(1.0, threshold * share**0.5))
+        kept.set(cycles, "adaptive_min_samples", max(1, round(least / share)))
 
 
 def inexact_passes(scene):
@@ -113,7 +135,7 @@ def why_whole(scene):
         return "it has a render region of its own"
     if simulations.first_frames(scene):
         return "its simulations are not baked, so that pieces could show other states of them"
-    if scene.cycles.time_limit:
+    if scene.cycles.time_limit or animation.animates(scene, ("cycles.time_limit",)):
         return "it has a time limit, so that nobody knows its samples before"
     return why_denoised_at_once(scene, [layer for layer in scene.view_layers if cycles_denoises(scene, layer)])
 
@@ -153,6 +175,8 @@ def why_denoised_at_once(scene, layers):
     """Why *layers* of *scene*, which are denoised, can be so only while Cycles renders them, or "" if they can be later."""
     if any(layer.cycles.use_pass_shadow_catcher for layer in layers):
         return "its shadow catcher pass is denoised too"
+    if animation.animates(scene, animation.DENOISING):
+        return "its settings for denoising are animated"
     if layers and getattr(scene.cycles, "denoising_quality", "HIGH") != "HIGH" and not has_denoising_quality(scene.render):
         return "Blender %s has its denoising quality only while it renders" % bpy.app.version_string
     return ""

@@ -116,7 +116,7 @@ def scene_facts(scene):
 def samples(scene):
     """The samples a pixel of the engine that *scene* renders with; None where that has no such number."""
     if scene.render.engine == "CYCLES":
-        return scene.cycles.samples if hasattr(scene, "cycles") else None
+        return views.samples_of(scene) if hasattr(scene, "cycles") else None
     if scene.render.engine.startswith("BLENDER_EEVEE"):
         return scene.eevee.taa_render_samples
     return None

@@ -72,6 +72,15 @@ def kept(settings):
                 break
 
 
+def samples_of(scene):
+    """The samples of a pixel that Cycles takes for *scene*: those of its view layer, if one is rendered and has its own."""
+    used = [layer for layer in scene.view_layers if layer.use]
+    own, how = (used[0].samples if len(used) == 1 else 0), scene.cycles.use_layer_samples
+    if not own or how == "IGNORE":
+        return scene.cycles.samples
+    return own if how == "USE" else min(own, scene.cycles.samples)
+
+
 def choose_layers(scene, names):
     """Have these view layers of *scene*, and no others, on; returns the first that it has not, or ``None``."""
     there = [layer.name for layer in scene.view_layers]
