@@ -133,7 +133,7 @@ class _Striped(Farm):
 
     def ask(self, path: str, body: Any = None) -> Any:
         self.asked.append(path)
-        return {"states": self.states, "ids": [[10, 1, len(self.states)]]}
+        return {"states": self.states, "ids": [[10, int(len(self.states) > 1), len(self.states)]]}  # (as the farm writes runs)
 
     def download(self, path: str, target: str, progress: Any) -> None:
         self.asked.append(path)
@@ -149,6 +149,12 @@ def test_the_picture_of_a_job_is_asked_for_when_it_changed_and_no_oftener(tmp_pa
     farm.states = "ccf"
     poster.look(farm, job | {"units_done": 2}, str(tmp_path))
     assert poster.states == "ccf" and len(farm.asked) == 3, "the picture of a job that is not done stays"
+
+
+def test_a_job_of_one_frame_has_a_picture_too(tmp_path: Path) -> None:
+    farm, poster = _Striped("c"), Poster()
+    poster.look(farm, {"id": "j", "status": "completed", "units_done": 1}, str(tmp_path))
+    assert farm.asked[-1] == "/jobs/j/thumbnails/10" and Path(poster.path).exists()
 
 
 def test_the_strip_of_all_frames_is_below_the_picture() -> None:

@@ -160,12 +160,12 @@ def jobs_of(context, name):
         if not any(each["name"] == "view_layers" for each in state.kind(job["job_type"])["settings"]):
             raise FarmError(f"{job['job_type']} renders all view layers together: untick One job for each view layer")
         for layer, its_folder in zip(layers, folder_names(layers), strict=True):
-            own = {"name": _called(job["name"], layer), "settings": job["settings"] | {"view_layers": [layer]}}
+            own = {"name": called(job["name"], layer), "settings": job["settings"] | {"view_layers": [layer]}}
             made.append(job | own | {"output": _inside(job["output"], its_folder)})
     return made
 
 
-def _called(name, part):
+def called(name, part):
     """Return the name of the job of one *part* of what is called *name*, as the farm takes it."""
     return f"{cut(name, NAME_BYTES - len(part.encode()) - 2)}, {part}"
 
@@ -193,7 +193,7 @@ def job_of(scene, name, is_one_of_several=False):
     return {
         "job_type": chosen.job_type,
         "settings": settings_of(scene),
-        "name": _called(own, scene.name) if is_one_of_several and not chosen.job_name.strip() else cut(own, NAME_BYTES),
+        "name": called(own, scene.name) if is_one_of_several and not chosen.job_name.strip() else cut(own, NAME_BYTES),
         "project": chosen.project.strip() or "default",
         "priority": int(chosen.priority),
         "output": chosen.output.strip(),

@@ -35,7 +35,7 @@ class Poster:
         if now == self._known:
             return
         told = farm.ask(f"/jobs/{job['id']}/strip?since=-1")
-        ids = [number for first, step, count in told["ids"] for number in range(first, first + step * count, step or 1)]
+        ids = [first + step * each for first, step, count in told["ids"] for each in range(count)]
         self.states = told["states"]
         finished = [id for id, letter in zip(ids, self.states, strict=False) if letter in _WITH_PICTURE]
         part = finished[len(finished) // 2] if finished else None

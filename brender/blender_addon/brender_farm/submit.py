@@ -147,7 +147,8 @@ class BRENDER_OT_test_frame(Working, bpy.types.Operator):
         self._frame = context.scene.frame_current
         is_still = any(each["name"] == "frame" for each in state.kind(copy.job["job_type"])["settings"])
         own = {"frame": self._frame} if is_still else {"frames": str(self._frame)}
-        more = {"settings": copy.job["settings"] | own, "test": True, "priority": _TEST_PRIORITY, "paused": False}
+        called = form.called(copy.job["name"], f"test frame {self._frame}")
+        more = {"settings": copy.job["settings"] | own, "test": True, "priority": _TEST_PRIORITY, "paused": False, "name": called}
         folder = tempfile.mkdtemp(prefix="brender-test-", dir=bpy.app.tempdir or None)
         self._folder = folder
 
