@@ -3,8 +3,7 @@
   const byId = (id) => document.getElementById(id);
   const many = farm.several;
   const show = (id, shown) => byId(id).classList.toggle("d-none", !shown);
-  const presets = new Map([["1080p", { width: 1920 }], ["720p", { width: 1280 }]]);
-  const PREVIEW_SAMPLES = 16, TEST_PRIORITY = 90, NAMED_MOST = 20;
+  const PREVIEW_SAMPLES = 16, NAMED_MOST = 20;
   let kinds = [], source = null, facts = null, together = 1, withoutMissing = false, trusted = null, reading = false, refused = "", wrong = "";
   let unchanged = new Map(); // of a job that is submitted again: what the form said of it first, and what that stands for
   let sending = false, accepted = null; // what was submitted, as long as the form still says the same
@@ -49,45 +48,15 @@
   async function upload(files, into = "", added = null) {
     const template = into ? null : [...files].find((file) => /\.(ya?ml|json)$/i.test(file.name));
     if (template && files.length === 1) { await takeTemplate(template); return; }
-    const size = [...files].reduce((sum, file) => sum + file.size, 0);
-    // Asked first: an answer that comes while a large body is on its way is not always seen.
-    showUploaded((await farm.ask(`/uploads?more=${size}`)).bytes);
-    const form = new FormData();
-    [...files].forEach((file) => form.append("files", file, file.path || file.webkitRelativePath || file.name));
-    const request = new XMLHttpRequest();
-    const bar = byId("uploading");
-    show("uploading", true);
-    request.upload.addEventListener("progress", (event) => {
-      const share = Math.round((event.loaded / event.total) * 100);
-      bar.firstElementChild.style.width = `${share}%`;
-      bar.setAttribute("aria-valuenow", share);
-    });
-    request.addEventListener("load", () => {
-      show("uploading", false);
-      let answer = {};
-      try { answer = JSON.parse(request.responseText); } catch { answer = { error: `The dashboard answered ${request.status}` }; }
-      if (request.status !== 200) { farm.complain(new Error(answer.error)); return; }
-      farm.content();
-      farm.ask("/uploads").then((told) => showUploaded(told.bytes)).catch(farm.complain);
+    await uploading.send(files, into, (answer) => {
       if (into) { together += files.length; pick(source).then(added).catch(farm.complain); return; }
       together = files.length;
       showBlends(answer.blends.map((file) => ({ upload: answer.upload, file })));
     });
-    request.addEventListener("error", () => { show("uploading", false); farm.complain(new TypeError()); });
-    request.open("POST", `/api/v1/uploads${into ? `?upload=${into}` : ""}`);
-    request.setRequestHeader("X-CSRFToken", farm.token);
-    request.send(form);
   }
-  function showUploaded(bytes) {
-    show("uploaded", bytes);
-    byId("uploaded-size").textContent = farm.size(bytes);
-  }
-  byId("remove-uploads").addEventListener("click", () => farm.remove("/uploads").then((left) => {
-    farm.content();
-    showUploaded(left.bytes);
+  const uploading = uploads(() => {
     if (!source || source.upload) { source = facts = null; refused = ""; showFile(); showFields(); }
-  }).catch(farm.complain));
-  farm.ask("/uploads").then((told) => showUploaded(told.bytes)).catch(farm.complain);
+  });
   // A template of Open Job Description is a job type of its own, whose settings are its parameters.
   async function takeTemplate(file) {
     const template = { name: file.name, text: await file.text() };
@@ -168,17 +137,7 @@
   function showFacts() {
     const own = scene();
     if (!own) return;
-    const percent = own.percent === 100 ? "" : ` at ${own.percent} %`;
-    const picture = [words("engine", own.engine_word), own.samples && many(own.samples, "sample"), `${own.width}×${own.height}${percent}`, own.container ? `a film (${own.container})` : words("format", own.image_format)];
-    const markers = new Set(own.camera_markers.map((each) => each.camera));
-    const lines = [
-      ["Scene", facts.scenes.length > 1 ? `${own.name} (one of ${facts.scenes.length})` : own.name],
-      ["Camera", markers.size > 1 ? `${markers.size} cameras, by markers` : own.camera || [...markers][0] || "none"],
-      ["Picture", picture.filter(Boolean).join(", ")],
-      ["Frames", range(own)],
-      own.simulations.length ? ["Simulations", String(own.simulations.length)] : null,
-    ].filter(Boolean);
-    byId("facts").replaceChildren(...lines.flatMap(([label, text]) => [farm.element("dt", "", label), farm.element("dd", "", text)]));
+    byId("facts").replaceChildren(...blendFacts(facts, own, range(own), words));
   }
   const range = (own) => `${own.first}-${own.last}${own.step > 1 ? `x${own.step}` : ""}`;
   const words = (name, value) => kind()?.settings.find((each) => each.name === name)?.words.find(([special]) => special === value)?.[1] || value;
@@ -243,20 +202,7 @@
     upload(await droppedFiles(event.dataTransfer)).catch(farm.complain);
   });
   ["files", "folder"].forEach((name) => byId(name).addEventListener("change", (event) => { if (event.target.files.length) upload(event.target.files).catch(farm.complain); }));
-  async function browse(folder) {
-    const project = byId("browse-project").value;
-    if (!project) { byId("browse").replaceChildren(); return; }
-    const told = await farm.ask(`/files?project=${encodeURIComponent(project)}&folder=${encodeURIComponent(folder)}`);
-    const line = (text, doing) => {
-      const made = farm.element("button", "list-group-item list-group-item-action", text);
-      made.type = "button";
-      made.addEventListener("click", () => doing());
-      return made;
-    };
-    const up = told.folder ? [line("..", () => browse(told.folder.split("/").slice(0, -1).join("/")).catch(farm.complain))] : [];
-    byId("browse").replaceChildren(...up, ...told.files.map((each) => line(each.name + (each.is_folder ? "/" : ` (${farm.size(each.size)})`), () => (each.is_folder ? browse(each.path).catch(farm.complain) : showBlends([{ project, file: each.path }])))));
-  }
-  byId("browse-project")?.addEventListener("change", () => browse("").catch(farm.complain));
+  browseFiles((file) => showBlends([file]));
 
   // --- how ---
   function field(setting) {
@@ -383,7 +329,8 @@
   }
 
   // --- what it will come to ---
-  let timer = 0, asked = 0;
+  const whole = () => ready() && fields().every((input) => !input.required || input.value);
+  const { look, weigh } = comesTo(() => (whole() ? job({}) : null), () => kind().needs_file, onPage, (why) => { wrong = why; showReady(); });
   function changed() {
     accepted = null;
     showSet();
@@ -391,90 +338,19 @@
     showReady();
     weigh();
   }
-  function weigh() {
-    window.clearTimeout(timer);
-    timer = window.setTimeout(() => look().catch(farm.complain), 300);
-  }
-  async function look() {
-    const number = asked += 1;
-    const [title, more, list] = byId("comes-to").children;
-    let told = null, problem = "", isWrong = false;
-    const wanted = ready() && fields().every((input) => !input.required || input.value);
-    if (wanted) {
-      try { told = await farm.post("/estimate", job({})); } catch (error) { problem = onPage(error.message); isWrong = !(error instanceof farm.Unanswered); }
-      if (number !== asked) return;
-    }
-    wrong = isWrong ? problem : "";
-    showReady();
-    title.classList.toggle("wrong", problem !== "");
-    const words = told && estimateWords(told, kind().needs_file);
-    title.replaceChildren(farm.prose(problem || (words ? words.title : "")));
-    more.textContent = words ? words.more : wanted ? "" : "What it will come to is shown here.";
-    list.replaceChildren(...(told?.warnings || []).map((each) => {
-      const line = farm.element("li", "name");
-      line.append(farm.prose(onPage(each)));
-      return line;
-    }));
-  }
   byId("submit").addEventListener("input", changed);
 
   // --- one frame to try, shown here ---
-  let trying = 0;
-  async function test() {
-    const frame = firstFrame(), number = trying += 1, box = byId("test");
-    const wanted = { ...job(kind().name === "blender-still" ? { frame } : { frames: String(frame) }), test: true, priority: TEST_PRIORITY, paused: false, after: [], start_at: "", night: false };
-    show("test", true);
-    box.replaceChildren(farm.element("strong", "", `Test frame ${frame}`), " is submitted…");
-    const accepted = await send(() => farm.post("/jobs", { ...wanted, name: `${wanted.name} (test)` })).catch((error) => {
-      if (number === trying) show("test", false);
-      throw error;
-    });
-    farm.content();
-    const line = farm.element("span"), bar = farm.bar(0, "Test frame");
-    bar.classList.remove("mini");
-    box.replaceChildren(farm.element("strong", "", `Test frame ${frame}`), " ", line, bar);
-    const address = `/jobs/${accepted.id}`;
-    while (number === trying) {
-      const told = await farm.ask(address);
-      const at = told.rendering[0];
-      line.replaceChildren(at ? `is rendered by ${at.name}` : told.status === "queued" ? "waits for a worker" : "starts", " ", farm.link(address, "its page"));
-      bar.firstElementChild.style.width = `${Math.round((at?.fraction || 0) * 100)}%`;
-      if (["completed", "failed", "canceled"].includes(told.status)) { await showTest(told, address, frame); break; }
-      await new Promise((good) => window.setTimeout(good, 1000));
-    }
-  }
-  async function showTest(told, address, frame) {
-    const box = byId("test"), link = farm.link(address, "its page");
-    if (told.status !== "completed") { box.replaceChildren(farm.element("strong", "text-danger", `Test frame ${frame} is ${told.status}`), " ", farm.prose(told.reason), " ", link); return; }
-    const done = (await farm.ask(`${address}/parts`)).filter((each) => each.status === "completed");
-    const part = done.find((each) => !each.piece) || done.pop();
-    const picture = farm.element("img");
-    picture.alt = `Test frame ${frame}`;
-    picture.src = `${address}/pictures/${part.id}?width=1280`;
-    box.replaceChildren(farm.element("strong", "", `Test frame ${frame}`), ` took ${farm.span(told.render_seconds)} · `, link, picture);
-    weigh();
-  }
-  byId("test-frame").addEventListener("click", () => test().catch(farm.complain));
+  const tryFrame = testFrame(send, weigh);
+  byId("test-frame").addEventListener("click", () => {
+    const frame = firstFrame();
+    tryFrame(frame, job(kind().name === "blender-still" ? { frame } : { frames: String(frame) })).catch(farm.complain);
+  });
 
   byId("job-name").addEventListener("input", () => { byId("job-name").dataset.own = "1"; });
   byId("type").addEventListener("change", () => { showFields(); showFile(); showTrust(); weigh(); });
   byId("submit").addEventListener("change", (event) => { if (event.target.id === "field-scene") { showFields(); showFacts(); } changed(); });
-  byId("preset").addEventListener("change", () => { fill(presets.get(byId("preset").value) || {}); byId("preset").value = ""; });
-  byId("keep-preset").addEventListener("click", async () => {
-    const name = window.prompt("What is the preset called?");
-    if (!name) return;
-    try {
-      await farm.post("/presets", { name, job_type: kind().name, settings: settings() });
-      await lookForPresets();
-      farm.toast(`The preset ${name} is kept`);
-    } catch (error) {
-      farm.complain(error);
-    }
-  });
-  async function lookForPresets() {
-    (await farm.ask("/presets")).forEach((each) => presets.set(each.name, each.settings));
-    byId("preset").replaceChildren(new Option("or a preset…", ""), ...[...presets.keys()].map((name) => new Option(name, name)));
-  }
+  const lookForPresets = jobPresets(() => kind().name, settings, fill);
   // The form as the job with that id says it: what it renders stays, all else can be changed.
   async function takeUp(id) {
     const record = await farm.ask(`/jobs/${id}`);
