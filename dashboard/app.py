@@ -50,9 +50,9 @@ _DOCS_POLICY = f"{_POLICY}; style-src 'self' 'unsafe-inline'; font-src 'self' da
 _LOOPBACK_NAMES = {"localhost", "brender-dashboard"}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d+)?")
 _CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-#: What may be seen before signing in.
+#: Pages that may be seen before signing in.
 _OPEN = frozenset({"static", "pages.docs", "people.login", "people.setup", "people.look_around"})
-#: What programs ask before they are signed in: nobody's browser is led astray by these, since they change nothing of anybody.
+#: Requests of programs that are not signed in yet. A forged one does no harm: they change nothing of any user.
 _OPEN_TO_PROGRAMS = device_sign_in.OPEN
 _BODY_BYTES, _UPLOAD_BYTES = 2**20, 2**40
 _STAY_DAYS = 30

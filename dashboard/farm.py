@@ -1,4 +1,4 @@
-"""What the application knows of the farm: how to read it, where to send what people ask for, and what it does itself."""
+"""The application's connection to the farm: how to read it, and where to send actions and questions."""
 
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -348,7 +348,7 @@ class Job(Known):
 
     def _act(self, action: str, value: Any = None) -> "Job":
         answer = self._connection.act(action, self.id, value)
-        # What it became by this: a moment later it may be done.
+        # (Its status right after this: a moment later it may be done.)
         self.record = self.refresh().record | {"status": answer["status"]}
         return self
 

@@ -41,7 +41,7 @@ _ADDONS = "_addons"
 _OF_NODES = frozenset(
     ("drain", "enable", "disable", "restart", "sleep", "wake", "forget", "tags", "note", "schedule", "give-back")
 )
-#: What it calls the first row and the number of rows of a page.
+#: The dashboard's names for the first row and the number of rows of a page.
 _PAGED = {"offset": "start", "limit": "length"}
 #: Where each question is answered, below the API's address; what is left of its arguments stands after the ``?``.
 _PATHS = {

@@ -40,7 +40,7 @@ _THEIR_OWN_PATHS = "The workers have to see these files under the same paths; --
 
 @dataclass
 class Wanted:
-    """What is to be submitted: a job of the type *kind*, which *chosen* declares (brender's own, or one of a file), with the
+    """A job to be submitted, of the type *kind*, which *chosen* declares (brender's own, or one of a file), with the
     settings *given*. *options*: those of a render (`brender.commands.jobspec.render_options`); *words*: the .blend, or a program
     and its arguments; *called*: its name, unless it is the type's; *more*: what else its `JobSpec` has; *send*: its files travel
     to the farm; *site*: where this machine stands, for paths."""

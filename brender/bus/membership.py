@@ -45,8 +45,8 @@ NOT_KNOWN = (
 
 
 class JoinToken(msgspec.Struct, frozen=True, array_like=True):
-    """What the one string that one joins with holds: the server's public ``key`` and the addresses of its enrolment door, and the
-    token's id and ``secret``."""
+    """The content of the string that people join with: the server's public ``key``, the addresses of its enrolment door, and
+    the token's id and ``secret``."""
 
     role: KeyRole
     key: str

@@ -14,15 +14,15 @@ from brender.jobs.declare import FOLDER, GROUPS, MOMENT, NAMES, NEXT, PICTURES, 
 _NO_LIMIT = 1_000_000
 _AGAIN = "May be given several times."
 _INSTEAD = "Those that you give replace the earlier ones."
-#: What an edit of a setting means, where it is not only what the setting says.
+#: What becomes of finished frames after an edit of a setting, as its help says it.
 _EDITED = {
     NEXT: "Finished frames stay.",
     PICTURES: "Finished frames are rendered again.",
     NAMES: "All frames are rendered again; the earlier files stay.",
 }
 _GENERAL = "Options"
-#: What the command line takes for these settings, and does where they are left out, in place of what the declaration says: it
-#: knows the shell that the job is submitted from.
+#: The help of settings for which the command line, which knows the shell that a job is submitted from, takes other values and
+#: has another default than the declaration.
 _BY_THE_SHELL = {"ocio": ("The OpenColorIO configuration; none: each worker's own.", "[default: $OCIO]")}
 
 

@@ -26,7 +26,7 @@ _FILES_MOST = 200
 
 _lock = threading.Lock()
 _known: dict[Path, tuple[tuple[int, int], "TypeFile | str"]] = {}
-"""What each file declared, with its time of change and its size then: it is asked again when it changes."""
+"""The declaration in each file, with the file's time of change and size then: it is asked again when it changes."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class _Broken(Exception):
 
 
 class _Refused(_Broken):
-    """What it, or the check of its settings, says to the submitter."""
+    """A sentence of the file, or of the check of its settings, for the submitter."""
 
 
 def needs_file(kind: JobType | TypeFile) -> bool:

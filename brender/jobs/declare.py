@@ -1,4 +1,4 @@
-"""What a job type is: a declaration of its settings, and pure functions from settings to tasks.
+"""Job types: each is a declaration of its settings, and pure functions from settings to tasks.
 
 brender's own are listed here (`BUILT_IN`). Others can add theirs through the entry-point group ``brender.job_types``: each entry
 point names an object with the shape of `JobType`. Those that a farm adds by a file are made of these (brender/jobs/authoring.py).
@@ -29,8 +29,8 @@ WHAT, ORDER, PICTURE, FILES, FILM_GROUP, MACHINES = GROUPS = (
     "Film",
     "Machines",
 )
-#: What an edit of a setting means for a job that was submitted: what starts from then on has it; frames look otherwise, so that
-#: they are rendered again; their files have other names, so that they are too; or there are more of them.
+#: The meaning of an edit of a setting for a submitted job: it counts for attempts that start later; frames look different, so
+#: they are rendered again; their files get other names, so they are rendered again too; or there are more frames.
 NEXT, PICTURES, NAMES, MORE = "next", "pictures", "names", "more"
 #: Forms of a text: a time to come, as ISO 8601 has it; a folder.
 MOMENT, FOLDER = "moment", "folder"
@@ -48,7 +48,7 @@ BUILT_IN = (
 #: The group of the settings that name none.
 OTHER = "More"
 _AS_FILE = "as the file says"
-#: What settings of each kind take.
+#: The values of settings of each kind, in words.
 _TAKEN: dict[type, str] = {
     str: "text",
     int: "a whole number",
@@ -89,13 +89,13 @@ class Setting:
     option: str = ""
     """Its option of the command line, where that is not called as the setting: ``--view-layer`` for ``view_layers``."""
     metavar: str = ""
-    """What the help of that option calls the value, such as ``NAME``."""
+    """The name of its value in the help of that option, such as ``NAME``."""
     form: str = ""
-    """What its text is, `MOMENT` or `FOLDER`, or "" if any."""
+    """The form of its text, `MOMENT` or `FOLDER`, or "" for any text."""
     spelled: tuple[tuple[str, int], ...] = ()
     """Words that may be written for numbers, such as ``auto`` for 0."""
     edit: str = ""
-    """What an edit of it means, `NEXT`, `PICTURES`, `NAMES` or `MORE`, or "" if a job that was submitted keeps it."""
+    """The meaning of an edit of it, `NEXT`, `PICTURES`, `NAMES` or `MORE`, or "" if a job that was submitted keeps it."""
 
     @property
     def title(self) -> str:
@@ -186,7 +186,7 @@ def check_settings(job_type: str, declared: tuple[Setting, ...], given: Mapping[
     return {setting.name: value for setting, value in checked if not setting.only_where_set or value != setting.default}
 
 
-#: What becomes of frames that are there where a job overwrites them.
+#: Said of frames that exist, of a job that overwrites them.
 _RENDERED_AGAIN = "rendered again"
 
 

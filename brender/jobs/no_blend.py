@@ -1,4 +1,4 @@
-"""What cannot be said of a job that has no .blend: it would be ignored, so it is refused. Pure."""
+"""Options that a job without a .blend has no use for: they would be ignored, so they are refused. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from brender.jobs.declare import Setting
 from brender.model.errors import BadInput
 
-#: What is said of a .blend, by its name in Python and in the JSON API, beside what says where it is.
+#: The options about a .blend, by their names in Python and in the JSON API, without those that say where it is.
 OF_A_BLEND = ("overwrite", "allow_missing", "trusted", "addons")
 
 

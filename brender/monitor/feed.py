@@ -1,4 +1,4 @@
-"""What a monitor hears of a server: one thread listens to its events, another asks what was before, and for changes.
+"""The connection of a monitor to a server: one thread listens to its events, another asks what was before, and for changes.
 
 The threads only put what they have into queues (`Feed.taken`, `Feed.outcomes`); all else happens in the caller's own.
 """
@@ -29,7 +29,7 @@ from brender.monitor.items import Item, Linked, Skipped, answered, told
 from brender.monitor.sampling import Sampler
 
 _POLL_MILLISECONDS = 200
-#: What comes within so many seconds is taken in at once: to wake up for each message would take most of a monitor's time.
+#: Messages of so many seconds are taken in together: to wake up for each would take most of a monitor's time.
 _BATCH_SECONDS = 0.05
 #: Items that wait to be taken at most; further ones are only counted.
 _WAITING = 50_000
@@ -45,7 +45,7 @@ _FAREWELL_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a change that was asked for, in words."""
+    """The result of a change that was asked for, in words."""
 
     text: str
     is_done: bool

@@ -9,7 +9,7 @@
   let sending = false, accepted = null; // what was submitted, as long as the form still says the same
   const kind = () => kinds.find((each) => each.name === byId("type").value);
   const scene = () => facts?.scenes.find((each) => each.name === (byId("field-scene")?.value || facts.active_scene)) || facts?.scenes[0];
-  // What runs only if the file is trusted: scripts in it, and the one that the job runs.
+  // The things that run only if the file is trusted: scripts in it, and the script of the job.
   const needsTrust = () => facts ? [...facts.needs_trust, ...(kind()?.name === "script" ? ["the script that the job runs"] : [])] : [];
   // Why nothing can be submitted now; "" where it can.
   function hindrance() {
@@ -246,7 +246,7 @@
     showFrames();
     showSet();
   }
-  // What of each folded group is set, or else what is in it.
+  // The settings of each folded group that are set, or else all that are in it.
   function showSet() {
     byId("submit").querySelectorAll("details").forEach((details) => {
       const inputs = [...details.querySelectorAll("input, select")].filter((input) => !["job-name", "job-project"].includes(input.id));

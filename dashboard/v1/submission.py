@@ -1,4 +1,4 @@
-"""What is asked for when a job is submitted over the JSON API, and what of it makes no sense together."""
+"""The request that submits a job over the JSON API, and the checks that its fields make sense together."""
 
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from dashboard.v1.jobs import AfterJob
 
 #: How a field of the JSON API is written in a sentence.
 AS_FIELD = '"{}"'.format
-#: What of a submission is about its .blend.
+#: The fields of a submission that are about its .blend.
 _OF_ITS_BLEND = ("source", "facts", *OF_A_BLEND, "site_addons")
 _USUAL_TYPE = "blender-animation"
 _Settings = Annotated[dict[str, Any], msgspec.Meta(extra_json_schema=schema_of_settings())]

@@ -123,9 +123,9 @@ def _in_words(time: Estimate) -> dict[str, str]:
 
 @endpoint(blueprint, "POST", "/estimate", body=Prospect, needed="submit", answer=answers.Estimated)
 def estimated(body: Prospect) -> Any:
-    """What a job would come to, were it submitted: its frames, tasks and warnings, where its frames would go ("": the farm keeps
-    them), how many workers there are for it, and by earlier jobs about how long they take (null: they do not tell). `owner`: the
-    unfinished job that writes to the same files, for which it would be refused."""
+    """Return what a job would come to if it were submitted: its frames, tasks and warnings, where its frames would go ("": the
+    farm keeps them), how many workers there are for it, and by earlier jobs about how long they take (null: not known). `owner`:
+    the unfinished job that writes to the same files, for which it would be refused."""
     named, (body, warnings) = body.job_type, _compiled(body)
     check_sense(body, named)
     spec, _ = _wanted(body, fresh=False, told=body.facts)

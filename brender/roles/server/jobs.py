@@ -41,7 +41,7 @@ Emit = Callable[[Any], None]
 PARTS_MOST = 200_000_000
 #: Of a film or merge that runs, as a sentence goes on.
 USES_FRAMES = "uses its finished frames now"
-#: What can be deleted of a job that has ended.
+#: The parts of an ended job that can be deleted.
 DELETABLE = ("frames", "record", "both")
 NOT_FINITE = "A number in it is not finite"
 _DELETED = {
@@ -53,9 +53,9 @@ _DELETED = {
 
 @dataclass(frozen=True)
 class Selection:
-    """What of a job is to be queued again: tasks and parts of ``statuses``, only of ``frames`` (``None``: of all).
-    ``is_empty``: the record has nothing of that kind. ``of_edit``: since the job was edited to look otherwise. ``keeps``: what is
-    completed of these stages stays so."""
+    """The tasks and parts of a job that are to be queued again: those of ``statuses``, only of ``frames`` (``None``: of all).
+    ``is_empty``: the record has none of that kind. ``of_edit``: because an edit makes the job look different. ``keeps``:
+    completed tasks of these stages stay completed."""
 
     statuses: tuple[str, ...] = UNFINISHED
     frames: tuple[int, ...] | None = None

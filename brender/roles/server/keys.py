@@ -25,7 +25,7 @@ from brender.roles.effects import Admit, Dismiss, Effect, Now, Send
 from brender.roles.server.activity import ActivityLog
 from brender.roles.server.nodes import Nodes
 
-#: What a stranger is told, whatever was wrong.
+#: The answer to a stranger, whatever was wrong.
 REFUSED = "refused"
 _USES_MOST = 100_000
 _HOW_TO_GET_ONE = "Ask an admin of the farm for a new one: {}"
