@@ -277,6 +277,7 @@ def test_a_worker_and_what_was_done_are_shown(module_farm: LocalFarm, capsys: py
     ("record", "said"),
     [
         ({"reason": "No worker is there."}, "shot (aaaaaaaa) waits. No worker is there"),
+        ({"reason": "Waits for a (bb)"}, "shot (aaaaaaaa) waits for a (bb)"),
         ({"rendering": [{"name": "w2"}, {"name": "w1"}]}, "shot (aaaaaaaa) renders on w1 and w2: 3 of 8 frames are done"),
         ({"rendering": [{"name": f"w{n:02}"} for n in range(60)]}, "shot (aaaaaaaa) renders on w00, w01, w02 and 57 more: 3"),
         ({"status": "paused", "units": 1, "units_done": 1}, "shot (aaaaaaaa) is paused, 1 of 1 frame is done."),

@@ -9,6 +9,7 @@ from brender.bus.ids import new_id
 from brender.engines.copy_task import said_of_replaced
 from brender.jobs.clones import clone
 from brender.jobs.declare import job_type
+from brender.jobs.edits import revise
 from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.job import COPY, FILM, JobSpec
@@ -143,3 +144,10 @@ def test_copies_are_whole_and_foreign_files_are_not_replaced_silently(bpy: Blend
         assert (delivery / "f_01.png").read_bytes() == b"rendered again"
         (out / "f_01.png").unlink()
         assert "is to be copied, is gone" in farm.run(spec, 2).ended.reason
+        # (The film of other frames has a copy task of its own, which does not know what the one before has copied.)
+        film = farm.job(scene(bpy, tmp_path), out, pattern="f_##", format="PNG", chunk=1, copy_to=str(delivery), film="f.mp4")
+        film = revise(job_type(film.job_type), film, Edit(settings={"frames": "1"})).spec
+        for folder in (out, delivery):
+            (folder / "f.mp4").write_bytes(bytes(str(folder), "utf-8"))
+        last = job_type(film.job_type).task_count(film) - 1
+        assert farm.run(film, last).warnings == [said_of_replaced(delivery / "f.mp4", perhaps_own=True)]

@@ -132,7 +132,7 @@ def test_what_brender_cannot_do_is_refused_by_name(tmp_path: Path, old: str, new
 
 def test_parameters_that_are_missing_unknown_or_not_allowed_are_refused() -> None:
     for given, why in (
-        ({}, "Values missing for required job parameters: Folder"),
+        ({}, "Values missing for required job parameters: Folder. `--param NAME=VALUE` gives one"),
         ({"Folder": "/out", "Nope": "1"}, "not defined in the template: Nope"),
     ):
         with pytest.raises(BadInput, match=why):

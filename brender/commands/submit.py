@@ -32,6 +32,7 @@ from brender.jobs.steps import STEPS
 from brender.model.errors import RenderFailed
 from brender.model.hooks import NEEDS_SOMEBODY
 from brender.model.job import JobSpec
+from brender.model.job_standing import waiting
 from brender.model.text import short_id
 from brender.model.units import in_tasks, in_words
 from brender.store.datafolder import DataFolder
@@ -144,7 +145,7 @@ def submit(
             say(f"Job {short_id(accepted['id'])}, {spec.name}: {what}{_where_to(accepted, spec)}")
             is_said = any(warning.startswith(NEEDS_SOMEBODY) for warning in accepted["warnings"])
             if not wait and not is_said and (reason := _why_it_waits(connection, accepted["id"])):
-                say(f"It waits. {reason}", err=True)
+                say(waiting("It", reason), err=True)
         if wait:
             screen, folder = Screen(as_json), DataFolder(data)
             picture = LatestPicture.wanted(pictures, screen, folder)

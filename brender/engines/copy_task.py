@@ -22,8 +22,11 @@ from brender.model.views import other_views
 _BLOCK = 4 * 2**20
 
 
-def said_of_replaced(path: Path) -> str:
-    """Return what the job's owner is told where a copy has replaced the file *path*, which the job had not made."""
+def said_of_replaced(path: Path, perhaps_own: bool = False) -> str:
+    """Return what the job's owner is told where a copy has replaced the file *path*, which the job had not made; *perhaps_own*:
+    it may be its copy of an earlier film, of other frames."""
+    if perhaps_own:
+        return f"{path} was there, from before the frames of this job were changed or not made by it, and is replaced by its copy"
     return f"{path} was there, not made by this job, and is replaced by its copy"
 
 
@@ -46,7 +49,8 @@ def copy_files(rendering: Rendering, part: PartGrant, folder: Path) -> None:
         _copy(rendering, folder / name, root, place, digest)
         attempt.log.say(f"copied: {target / name}")
         if found is not None and not is_own:
-            attempt.emit(Cautioned(said_of_replaced(target / name), subject=str(target / name)))
+            told = said_of_replaced(target / name, perhaps_own=is_film and bool(settings.get("numbered")))
+            attempt.emit(Cautioned(told, subject=str(target / name)))
     size = sum(_size(attempt, root, place) for place in places)
     done = PartFinished(part.id, time.monotonic() - began, output=part.output, size=size, digest=_of_all(wanted))
     attempt.emit(done)

@@ -24,6 +24,8 @@ from brender.model.errors import BadInput
 SUFFIXES = (".yaml", ".yml", ".json")
 _REFERENCE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_.]*)\s*\}\}")
 _MAPPING = "path-mapping.json"
+#: What openjd-model says where parameters are not given.
+_NOT_GIVEN = "missing for required job parameters"
 #: Characters of all steps of a job together, at most.
 _TEXT_MOST = 10 * BYTES_MOST
 #: Parameter values that are written one by one, at most.
@@ -111,7 +113,8 @@ def _in_words(file: Path) -> Iterator[None]:
     except RecursionError as error:  # (parentheses of a combination)
         raise too_deep(file) from error
     except (ValueError, ArithmeticError, NotImplementedError, model.ExpressionError, model.FormatStringError) as error:
-        raise BadInput(f"{file} is not a template that brender can run: {_in_a_line(str(error))}") from error
+        how = ". `--param NAME=VALUE` gives one" if _NOT_GIVEN in str(error) else ""
+        raise BadInput(f"{file} is not a template that brender can run: {_in_a_line(str(error))}{how}") from error
 
 
 def _in_a_line(complaint: str) -> str:

@@ -20,6 +20,15 @@ def because(status: str, reason: str) -> str:
     return reason if reason.startswith(f"{status} ") else f"{status}: {reason}"
 
 
+def waiting(who: str, reason: str) -> str:
+    """Return that *who* waits, for this *reason*, a sentence that may begin with that word.
+
+    >>> waiting("It", "Waits for frames of shot"), waiting("It", "No worker is connected")
+    ('It waits for frames of shot', 'It waits. No worker is connected')
+    """
+    return f"{who} w{reason[1:]}" if reason.startswith("Waits ") else f"{who} waits. {reason}"
+
+
 def standing(record: Mapping[str, Any], queued: str = "") -> str:
     """Return how the job of *record* stands and why, with the command that changes it where there is one. *queued*: why the
     scheduler gives out none of its queued tasks now, "" if nothing hinders it."""
@@ -41,7 +50,7 @@ def standing(record: Mapping[str, Any], queued: str = "") -> str:
         if queued and not waits_for_busy(queued):  # (while it renders, others are busy too)
             limited = f". The rest waits. {queued.rstrip('.')}"
         return f"{called} renders on {some_of(names)}: {done}{limited}{stuck}{gave_way}"
-    waits = f"{called} waits. {reason}" if reason else f"{called} has its turn in a moment: {done}"
+    waits = waiting(called, reason) if reason else f"{called} has its turn in a moment: {done}"
     return waits + gave_way
 
 
