@@ -51,6 +51,8 @@ def test_a_frame_says_which_stage_it_is_at_and_what_it_waits_for(world: World) -
     world.finish(next(name for name, stub in world.workers.items() if stub.running and stub.running.parts[0].frame == first))
     world.run(1.0)
     assert f"Frame {first} of {called} (clean) " in why(first)
+    told = [str(world.ask("why", job=job.id, task=number)) for number in (0, 16)]
+    assert told[0].startswith(f"Task 0 of {called} ") and told[1].startswith(f"Task 16 of {called} (count) waits: ")
     work(world)
     assert why(first) == f"Frame {first} of {called} is done"
 
@@ -83,8 +85,9 @@ def test_what_a_frame_is_not_of_is_refused_with_what_there_is(world: World) -> N
         ({"frame": 9}, "has no frame 9: it has the frames 1-3"),
         ({"stage": "film"}, "has no stage 'film': it has 'draw', 'clean', 'count'"),
         ({"frame": 2**63}, "takes no frame=9223372036854775808"),
-        ({}, "Name a frame or a stage"),
-        ({"frame": 1, "stage": "draw"}, "not of both"),
+        ({"task": 99}, "has no task 99: `brender tasks"),
+        ({}, "Name a frame, a stage or a task"),
+        ({"frame": 1, "stage": "draw"}, "only of one"),
     ):
         with pytest.raises(BrenderError) as refused:
             world.ask("why", job=job.id, **asked)

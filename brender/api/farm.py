@@ -320,11 +320,12 @@ class Job(Known):
         found = log_of_failure(self._connection, self.id)
         return "" if found is None else found[1]
 
-    def why(self, frame: int | None = None, stage: str = "") -> str:
-        """Return in a sentence or two how it stands and why; where it waits for busy workers, also whose turn it is. With *frame*
-        or *stage*, how that stands. Raises `NotFound` where it has no such."""
-        if frame is not None or stage:
-            return str(self._connection.ask("why", job=self.id, frame=frame, stage=stage))
+    def why(self, frame: int | None = None, stage: str = "", task: int | None = None) -> str:
+        """Return in a sentence or two how it stands and why; where it waits for busy workers, also whose turn it is. With a
+        *frame*, a *stage*, or the number of a *task*, how that stands. Raises `NotFound` where it has no such."""
+        if frame is not None or stage or task is not None:
+            of_task = {} if task is None else {"task": task}  # (which a server of an earlier version does not know)
+            return str(self._connection.ask("why", job=self.id, frame=frame, stage=stage, **of_task))
         record = self.refresh().record
         said = standing(record, self._why_queued())
         if not waits_for_its_turn(record):

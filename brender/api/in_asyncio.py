@@ -195,9 +195,9 @@ class AsyncJob:
         """Return the end of the log of what failed, as `Job.log_of_failure` does."""
         return await asyncio.to_thread(self.now.log_of_failure)
 
-    async def why(self, frame: int | None = None, stage: str = "") -> str:
-        """Return in a sentence how it, or a frame or stage of it, stands and why, as `Job.why` does."""
-        return await asyncio.to_thread(self.now.why, frame, stage)
+    async def why(self, frame: int | None = None, stage: str = "", task: int | None = None) -> str:
+        """Return in a sentence how it, or a frame, stage or task of it, stands and why, as `Job.why` does."""
+        return await asyncio.to_thread(self.now.why, frame, stage, task)
 
 
 class AsyncWorker:

@@ -17,6 +17,7 @@ from brender.model.errors import NotFound
 @click.option("--worker", "of_worker", is_flag=True, help="The name is that of a worker, even if a job has the same name.")
 @click.option("--frame", type=int, help="Say it of this frame of the job.")
 @click.option("--stage", default="", help="Say it of this stage of the job, such as film.")
+@click.option("--task", type=click.IntRange(min=0), help="Say it of the task of this number, as `brender tasks` lists it.")
 @click.argument("name", metavar="JOB|WORKER", shell_complete=complete_job)
 def why(
     data: Path,
@@ -26,12 +27,13 @@ def why(
     of_worker: bool,
     frame: int | None,
     stage: str,
+    task: int | None,
     name: str,
 ) -> None:
     """Say why a job waits or a worker renders nothing, and what to do about it."""
     with farm(server, data) as its:
-        if frame is not None or stage:
-            said = its.job(name).why(frame, stage)
+        if frame is not None or stage or task is not None:
+            said = its.job(name).why(frame, stage, task)
             say(said)
             tell_more(said)
             return

@@ -75,8 +75,8 @@ def check_weight(value: object, whose: str) -> float:
     """Return *value* as the weight of *whose*, in words. Raises `BadInput`."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not WEIGHT_LEAST <= value <= WEIGHT_MOST:
         raise BadInput(
-            f"The weight of {whose} cannot be {_shown(value)}: it is a number from {WEIGHT_LEAST:g} to {WEIGHT_MOST:,.0f}. To give "
-            f"nothing to {whose} for a while, pause the jobs: `brender pause JOB`"
+            f"The weight of {whose} cannot be {_shown(value)}: it is a number from {WEIGHT_LEAST:g} to {WEIGHT_MOST:,.0f}. To "
+            f"give nothing to {whose} for a while, pause the jobs: `brender pause JOB`"
         )
     return float(value)
 

@@ -416,9 +416,9 @@ def keys_and_tokens(record: Record) -> dict[str, Any]:
     return {"keys": keys(record), "tokens": tokens(record)}
 
 
-def why(record: Record, job: str, frame: int | None = None, stage: str = "", queued: str = "") -> str:
-    """Return how a *frame* or a *stage* of a job stands and why (`brender.store.why_task.why`)."""
-    return why_task.why(record, record.tables.Job.get_by_id(job_id(record, job)), frame, stage, queued)
+def why(record: Record, job: str, frame: int | None = None, stage: str = "", task: int | None = None, queued: str = "") -> str:
+    """Return how a *frame*, a *stage* or a *task* of a job stands and why (`brender.store.why_task.why`)."""
+    return why_task.why(record, record.tables.Job.get_by_id(job_id(record, job)), frame, stage, task, queued)
 
 
 def graph(record: Record, id: str) -> dict[str, Any]:

@@ -34,6 +34,17 @@ def why_frame(record: "Record", job: Any, frame: int, queued: str) -> str:
     return _Teller(record, job, queued).said(f"Frame {frame}", found, frame)
 
 
+def why_number(record: "Record", job: Any, number: int, queued: str) -> str:
+    """Return how the task of this *number* of *job*, a row, stands and why. Raises `NotFound`."""
+    task = record.tables.Task
+    found = list(task.select().where((task.job == job.id) & (task.number == number)).limit(1))
+    if found and found[0].reason == TAKEN_OUT:
+        return f"Task {number} of {job_in_words(job.id, job.name)} has frames alone that were taken out of the job"
+    if not found and not 0 <= number < job.task_count:
+        raise NotFound(f"The job {short_id(job.id)} has no task {number}: `brender tasks {short_id(job.id)}` lists them")
+    return _Teller(record, job, queued).said(f"Task {number}", found, number)
+
+
 def why_stage(record: "Record", job: Any, title: str, queued: str) -> str:
     """Return how the stage of *job*, a row, that is called *title* stands and why. Raises `NotFound`."""
     stages = stages_of(job)
@@ -188,11 +199,14 @@ def _waits(why: str) -> str:
     return f"w{why[1:]}" if why.startswith("Waits ") else f"waits: {why}"
 
 
-def why(record: "Record", job: Any, frame: int | None, stage: str, queued: str) -> str:
-    """Return why *frame*, or else *stage*, of *job*, a row, stands as it does; *queued*: why the scheduler gives out none of its
-    tasks now, "" if nothing hinders it. Raises `BadInput` where neither is named."""
-    if frame is not None and stage:
-        raise BadInput("Ask of a frame or of a stage, and not of both")
-    if frame is None and not stage:
-        raise BadInput("Name a frame or a stage of the job")
-    return why_frame(record, job, frame, queued) if frame is not None else why_stage(record, job, stage, queued)
+def why(record: "Record", job: Any, frame: int | None, stage: str, task: int | None, queued: str) -> str:
+    """Return why *frame*, *stage*, or the *task* of this number of *job*, a row, stands as it does; *queued*: why the scheduler
+    gives out none of its tasks now, "" if nothing hinders it. Raises `BadInput` unless one of them is named."""
+    named = sum((frame is not None, bool(stage), task is not None))
+    if not named:
+        raise BadInput("Name a frame, a stage or a task of the job")
+    if named > 1:
+        raise BadInput("Ask of a frame, a stage or a task, and only of one")
+    if frame is not None:
+        return why_frame(record, job, frame, queued)
+    return why_stage(record, job, stage, queued) if task is None else why_number(record, job, task, queued)

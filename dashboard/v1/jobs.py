@@ -33,10 +33,11 @@ _MANY = 1000
 
 
 class WhyQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The ``frame``, or else the ``stage``, that is asked about; the job as a whole without either."""
+    """The ``frame``, the ``stage``, or the number of the ``task``, that is asked about; the job as a whole without any."""
 
     frame: Frame | None = None
     stage: Short = ""
+    task: Count | None = None
 
 
 class JobsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -180,12 +181,12 @@ def tasks(id: str, query: PageQuery) -> Any:
 
 @endpoint(blueprint, "GET", "/jobs/{id}/why", query=WhyQuery, answer=answers.WhyJob)
 def why(id: str, query: WhyQuery) -> Any:
-    """Return how the job, or a frame or a stage of it, stands and why; and why none of its queued tasks is given out now, while
-    others of it run."""
+    """Return how the job, or a frame, stage or task of it, stands and why; and why none of its queued tasks is given out now,
+    while others of it run."""
     queued = _why_queued(id)
     with farm().reader.record() as record:
-        if query.frame is not None or query.stage:
-            return {"why": questions.why(record, id, query.frame, query.stage, queued), "queued": queued}
+        if query.frame is not None or query.stage or query.task is not None:
+            return {"why": questions.why(record, id, query.frame, query.stage, query.task, queued), "queued": queued}
         found = questions.job(record, id)
         said = standing(found, queued)
         if waits_for_its_turn(found):
