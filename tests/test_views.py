@@ -225,8 +225,9 @@ def test_view_layers_are_rendered_together_or_each_to_files_of_its_own(bpy: Blen
 def test_file_output_nodes_of_a_scene_in_the_sequencer_have_the_number_of_its_frame(blender: Blender, tmp_path: Path) -> None:
     scene = viewed(blender, tmp_path / "a" / "s.blend", STRIP)
     with studio(tmp_path / "w", blender) as worker:
-        outcome = worker.run(worker.job(scene, tmp_path / "out", frames="1-2"))
+        outcome = worker.run(worker.job(scene, tmp_path / "out", frames="1-2", samples=2))
     assert not outcome.ended.reason
+    assert "--samples" in outcome.warnings[0], "they are those of the other scene"
     assert _names(tmp_path / "a" / "nodes") == ["n_at_11_.png", "n_at_12_.png", "n_plain0011.png", "n_plain0012.png"]
     assert len(outcome.parts[0].further_files) == 2
     said = [text for text in outcome.warnings if "'other', which the sequencer of 'Scene' shows" in text]

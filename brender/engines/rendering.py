@@ -222,6 +222,7 @@ class Rendering:
             **{name: settings[name] for name in same},
             "file": str(self.file),
             "view_layers": settings.get("view_layers"),
+            "layers_apart": any(part.layer for part in self.attempt.grant.parts),
             "trusted": order.trusted,
             "addons": [addon.digest for addon in order.addons],
             "denoise_after": bool(settings.get("denoise_after")),

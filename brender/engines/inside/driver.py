@@ -187,6 +187,8 @@ class Driver:
             animation.show_moving_pictures()
         warnings = jobsettings.set_device(self.scene, rest["device"], rest["gpus"]) if render.engine == "CYCLES" else []
         jobsettings.set_note(self.scene, note)
+        own = {"--engine": engine, "--samples": rest["samples"], "--camera": rest["camera"], "--view-layer": rest["view_layers"]}
+        warnings += [] if rest["layers_apart"] else views.without_effect(self.scene, own)
         self.say(
             "opened",
             size=self.size(),

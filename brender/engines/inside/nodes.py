@@ -15,13 +15,17 @@ def tree_of(scene):
     return scene.node_tree if scene.use_nodes else None
 
 
+def strips_of(scene):
+    """Every strip of the sequencer of *scene*, those in meta strips too."""
+    editor = scene.sequence_editor
+    return () if editor is None else editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
+
+
 def shown_by(scene):
     """The other scenes that the sequencer of *scene* shows, and theirs."""
     found, waiting = [], [scene] if scene.render.use_sequencer else []
     while waiting:
-        editor = waiting.pop().sequence_editor
-        every = () if editor is None else editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
-        for strip in every:
+        for strip in strips_of(waiting.pop()):
             shown = strip.scene if strip.type == "SCENE" else None
             if shown is not None and shown != scene and shown not in found:
                 found.append(shown)

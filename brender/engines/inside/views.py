@@ -20,6 +20,22 @@ def facts(scene):
     }
 
 
+def without_effect(scene, asked):
+    """A list of one warning about the settings of a job, among *asked*, that change nothing in the pictures of *scene*, as these
+    come from its sequencer, whose strips show other scenes or files; empty if all count."""
+    given = [name for name in asked if asked[name]]
+    shows = [strip.scene for strip in nodes.strips_of(scene) if strip.type == "SCENE"] if scene.render.use_sequencer else []
+    if not given or not scene.render.use_sequencer or scene in shows:
+        return []
+    if all(strip.type == "SOUND" for strip in nodes.strips_of(scene)):
+        return []
+    options = " and ".join(given)
+    return [
+        "The pictures of the scene %r come from its sequencer, which shows other scenes or files: %s %s nothing in them"
+        % (scene.name, options, "changes" if len(given) == 1 else "change")
+    ]
+
+
 def strip_outputs(scene):
     """The scenes that the sequencer of *scene* shows and whose file-output nodes do not say where the frame's number goes."""
     return sorted({shown.name for shown in nodes.shown_by(scene) if nodes.unnumbered(shown)})
