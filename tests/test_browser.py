@@ -24,7 +24,7 @@ from tests.conftest import SCENES, find_blender
 from tests.rows import new, put
 from tests.test_store import JOB
 from tests.tools import ended, pid_of, submit_command, until
-from tests.web import PASSWORD, add_user, make_users, serve_in_process, served, sign_in
+from tests.web import PASSWORD, add_user, make_users, serve_in_process, served, sign_in, sign_in_as
 
 pytestmark = pytest.mark.browser
 # These machines are shared, and slow now and then.
@@ -48,7 +48,7 @@ def test_the_whole_way_from_the_first_admin_to_a_disabled_worker(page: Page, fol
         assert farm.link() == farm.dashboard_url, "the link was good once"
 
         # Submit by upload: with what the scene needs it renders as it should.
-        page.get_by_role("link", name="Submit", exact=True).click()
+        page.get_by_role("link", name="Submit a job", exact=True).click()
         drop(page, SCENES / "03_animated_cube.blend")
         expect(page.locator("#preview")).to_have_js_property("naturalWidth", 128)
         expect(page.locator("#facts")).to_contain_text("Cycles, 128 samples, 1920×1080 at 50 %, PNG")
@@ -166,7 +166,7 @@ def test_a_viewer_sees_the_work_and_has_nothing_to_change_it_with(page: Page, mo
         expect(page.locator("h1")).to_have_text(f"slow {EVIL}")
         expect(page.locator("#status")).to_have_text("rendering", timeout=20_000)
         expect(page.locator("[data-action]")).to_have_count(0)
-        expect(page.get_by_role("link", name="Submit", exact=True)).to_have_count(0)
+        expect(page.get_by_role("link", name="Submit a job", exact=True)).to_have_count(0)
         token = page.locator("meta[name=csrf-token]").get_attribute("content")
         answer = page.request.post(
             f"{module_farm.dashboard_url}api/v1/jobs/{job}/actions/cancel", data={}, headers={"X-CSRFToken": token or ""}
@@ -388,6 +388,22 @@ def test_the_submit_page_says_which_upload_does_not_fit_and_removes_uploads(
         expect(page.locator("#go-why")).to_have_text("Drop a .blend first, or choose one.")
         expect(page.locator("#uploaded")).to_be_hidden()
     assert not list((folder.root / "uploads").iterdir())
+
+
+def test_the_submit_page_keeps_its_button_in_sight_and_asks_before_a_chosen_file_is_lost(page: Page, folder: DataFolder) -> None:
+    make_users(folder)
+    page.set_viewport_size({"width": 1280, "height": 600})
+    with served(folder) as dashboard:
+        sign_in_as(page, dashboard.url, "anna", "submit")
+        page.on("dialog", lambda dialog: dialog.dismiss())
+        expect(page.get_by_role("link", name="Submit", exact=True)).to_have_count(0)
+        drop(page, SCENES / "03_animated_cube.blend")
+        expect(page.locator("#file-line")).to_contain_text("saved by Blender 2.78")
+        expect(page.get_by_role("button", name="Submit", exact=True)).to_be_in_viewport(ratio=1)
+        expect(page.locator("#go-why")).to_be_in_viewport(ratio=1)
+        with page.expect_event("dialog", lambda dialog: dialog.type == "beforeunload"):
+            page.get_by_role("link", name="Submit a job").click()
+        expect(page.locator("#file-line")).to_be_visible()
 
 
 def test_a_page_that_hears_nothing_shows_its_state_as_of_then_and_says_so_in_one_box(page: Page, folder: DataFolder) -> None:

@@ -24,6 +24,9 @@
     if (fields().some((input) => input.required && !input.value)) return "Fill in what is asked for above.";
     return wrong ? "Correct what is shown in red above." : "";
   }
+  // The file or template that was chosen, or is on its way, and not submitted as the form says it: leaving the page would lose it.
+  const unsent = () => !accepted && (reading || !byId("uploading").classList.contains("d-none") || (facts !== null && !source?.job) || Boolean(kind()?.template));
+  window.addEventListener("beforeunload", (event) => { if (unsent()) event.preventDefault(); });
   const ready = () => kind() && (!kind().needs_file || facts !== null);
   function showReady() {
     const why = sending ? "" : hindrance();
