@@ -177,6 +177,14 @@ def _check_token(shown: str) -> None:
         raise BadRequest(f"This page is too old, or not of this dashboard: load it again ({error})") from error
 
 
+def _is_drawn() -> bool:
+    """Return whether a page can be drawn: not where whom it is for cannot be found out, as with a token that is not valid."""
+    try:
+        return current_user.is_authenticated is not None
+    except (BrenderError, HTTPException):
+        return False
+
+
 def _explain(app: Flask) -> None:
     @app.errorhandler(BrenderError)
     def explain(error: BrenderError) -> Any:
@@ -194,7 +202,7 @@ def _explain(app: Flask) -> None:
         return told
 
     def _told(message: str, code: str, status: int) -> Response:
-        if request.path.startswith("/api/"):
+        if request.path.startswith("/api/") or not _is_drawn():
             return _problem(message, status, code)
         return Response(render_template("problem.html", message=message), status=status)
 

@@ -338,6 +338,12 @@ def test_a_token_that_is_not_good_lets_nobody_in(app: Flask, secret: str) -> Non
     assert answer.status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/jobs/api/v1/me", "/nowhere", "/login"])
+def test_a_token_that_is_not_good_is_refused_in_words_at_addresses_outside_of_the_api_too(app: Flask, path: str) -> None:
+    answer = app.test_client().get(path, headers={"Authorization": "Bearer wrong"})
+    assert answer.status_code in (401, 403) and answer.json["error"]
+
+
 def test_a_proxy_s_word_counts_only_where_it_was_asked_for_and_comes_from_the_proxy(folder: DataFolder) -> None:
     make_users(folder)
     header = {"X-Remote-User": "walt"}

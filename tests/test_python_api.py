@@ -67,6 +67,14 @@ def test_an_address_that_cannot_be_asked_is_said_at_once(folder: DataFolder) -> 
         farm.jobs()
 
 
+def test_an_option_that_does_not_exist_is_refused_and_the_one_that_is_meant_is_named(folder: DataFolder) -> None:
+    with Farm("http://127.0.0.1:9", token="t") as farm:
+        with pytest.raises(BadInput, match="no option resolutoin: did you mean resolution"):
+            farm.submit("shot.blend", resolutoin=50)  # type: ignore[call-arg]
+        with pytest.raises(BadInput, match="no option xyz: `brender submit --help`"):
+            farm.submit("shot.blend", xyz=50)  # type: ignore[call-arg]
+
+
 class Older:
     """A server that takes submissions as that of an earlier version does, and keeps what it was sent."""
 

@@ -18,7 +18,7 @@ from brender.api.http import Http
 from brender.api.job_types import with_script
 from brender.api.jobspec import folder_here
 from brender.api.known import Known
-from brender.api.options import Options, check_one_thing
+from brender.api.options import Options, check_names, check_one_thing
 from brender.api.place import Place
 from brender.api.standing import check_ended_well, one_node
 from brender.api.waiting import check_none_gone, gone_files, log_of_failure, sees_folder, to_requeue
@@ -88,6 +88,7 @@ class Farm:
         """Submit the .blend *file*, or what the *options* say (`brender.api.options.Options`), as `brender submit` does.
         *progress* hears of the bytes of files that are sent, of how many. Raises `BrenderError`, with nothing submitted."""
         path = None if file is None else Path(file)
+        check_names(options)
         check_one_thing(path, options)
         accepted = self._connection.submit(path, dict(options), self._notify, progress)
         return self._job(accepted["id"])

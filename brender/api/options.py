@@ -130,6 +130,14 @@ def job_type_of(options: Mapping[str, Any]) -> str:
     return str(options.get("job_type") or ("command" if options.get("command") else "blender-animation"))
 
 
+def check_names(options: Mapping[str, Any]) -> None:
+    """Raise `BadInput` where one of the *options* does not exist, which would be ignored."""
+    for name in sorted(options.keys() - Options.__annotations__.keys()):
+        near = get_close_matches(name, Options.__annotations__, 1)
+        meant = f"did you mean {near[0]}?" if near else "`brender submit --help` lists them, and settings= takes further ones"
+        raise BadInput(f"submit has no option {name}: {meant}")
+
+
 def check_one_thing(file: Path | None, options: Mapping[str, Any]) -> None:
     """Raise `BadInput` where a .blend *file* is submitted, and the *options* name a program too: one of them would be ignored."""
     if file is not None and options.get("command"):
