@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy
 import OpenImageIO as oiio
 import pytest
 
+from brender.bus.messages import Sorry
 from brender.engines.attempt import AttemptFailed
 from brender.engines.frame_path import FramePath
 from brender.engines.progressive_task import said_of_noise, said_of_until
@@ -139,6 +141,19 @@ def test_a_frame_that_is_good_enough_before_its_last_pass_counts_in_the_accounts
         do_pass(world, good_from=3)
     assert world.status(job) == "completed"
     assert world.ask("accounts", since="all")["total"]["frames"] == 3
+
+
+def test_a_job_that_begins_when_its_frames_are_not_refined_any_more_is_refused() -> None:
+    world = World()
+    world.add_worker("one")
+    for until, start_at, said in (
+        ("2020-01-01T08:00+00:00", 0.0, "which is past"),
+        ("2023-11-20T08:00+00:00", datetime(2023, 11, 21).timestamp(), "which is before it starts"),
+    ):
+        spec = progressive()
+        spec = msgspec.structs.replace(spec, settings=spec.settings | {"until": until}, start_at=start_at)
+        refused = world.submit(spec)
+        assert isinstance(refused, Sorry) and said in refused.message
 
 
 def test_how_long_frames_are_refined_may_be_edited_and_those_that_are_done_stay() -> None:

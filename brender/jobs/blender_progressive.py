@@ -262,4 +262,18 @@ def read_until(text: str) -> float:
     return found.timestamp()
 
 
+def check_until(spec: JobSpec, wall: float) -> None:
+    """Raise `BadInput` where the prepared job *spec*, submitted at *wall*, begins when its frames are not refined any more."""
+    if spec.job_type != BlenderProgressive.name or not spec.settings.get("until"):
+        return
+    until = read_until(spec.settings["until"])
+    if until <= max(wall, spec.start_at):
+        named = f"{datetime.fromtimestamp(until):%Y-%m-%d %H:%M}"
+        when = "which is past" if until <= wall else "which is before it starts"
+        raise BadInput(
+            f"Frames would be refined until {named}, {when}, so each would get its first pass alone: give a later --until, or "
+            "`--set until=` for none"
+        )
+
+
 JOB_TYPE: Any = BlenderProgressive()

@@ -16,6 +16,7 @@ from brender.farm.sweep import Sweep
 from brender.farm.sweeps import ALL_ENDED, UNFINISHED, sweep_slice
 from brender.farm.tasks import TaskState
 from brender.farm.waiting import check_after, follow, forget, in_words_of, note_deleted, note_placed, note_status
+from brender.jobs.blender_progressive import check_until
 from brender.jobs.declare import JobType, job_type, requirements_of
 from brender.jobs.stages import check_stages
 from brender.model.addon import AddOn, bounding, check_addons, with_those_of_site
@@ -96,6 +97,7 @@ class Jobs:
             spec, need, counts = self._prepared(spec, guarded(installed, spec.id, may_refuse=True))
         except JobTypeFailed as failure:
             raise BadInput(str(failure)) from failure
+        check_until(spec, now.wall)
         kind = guarded(installed, spec.id)
         check_series(need)
         if unknown := need.variables - {variable.name for variable in self.farm.paths}:
