@@ -8,7 +8,7 @@ import pytest
 from brender.jobs.declare import job_type
 from brender.model.nodes import Blender
 from tests.rendering import cycles_scene, studio
-from tests.tools import pixels
+from tests.tools import in_blender, pixels
 
 pytestmark = pytest.mark.blender
 
@@ -108,3 +108,25 @@ text.use_module = True
     with studio(tmp_path / "worker", bpy) as farm:
         ended = farm.run(farm.job(file, tmp_path / "out", frames="1", trusted=True)).ended
     assert ended.permanent and repr(str(tmp_path / "elsewhere")) in ended.reason
+
+
+_CLOTH = """
+cube.modifiers.new("c", "CLOTH")
+for frame, x in ((1, 0), (3, 1.5)):
+    cube.location[0] = x
+    cube.keyframe_insert("location", frame=frame)
+scene.frame_start, scene.frame_end, scene.render.use_persistent_data = 1, 3, False
+"""
+
+
+@pytest.mark.thorough
+def test_cloth_that_is_moved_goes_as_in_blender_which_keeps_no_data_for_this_scene(bpy: Blender, tmp_path: Path) -> None:
+    file = cycles_scene(bpy, tmp_path / "scene.blend", _SMALL + _CLOTH)
+    code = f"import bpy; bpy.ops.wm.open_mainfile(filepath={str(file)!r}); render = bpy.context.scene.render"
+    path = str(tmp_path / "direct" / "scene_")
+    in_blender(bpy, f"{code}; render.filepath = {path!r}; bpy.ops.render.render(animation=True)", tmp_path)
+    with studio(tmp_path / "worker", bpy) as farm:
+        assert farm.run(farm.job(file, tmp_path / "out", frames="1-3")).ended.reason == ""
+    for frame in (1, 2, 3):
+        farm_s, direct = (pixels(tmp_path / name / f"scene_{frame:04d}.png") for name in ("out", "direct"))
+        assert numpy.array_equal(farm_s, direct), f"frame {frame} differs"

@@ -177,7 +177,8 @@ class Driver:
             render.threads_mode = "FIXED"
             render.threads = rest["threads"]
         render.use_file_extension = False
-        keeps = persistent and render.engine == "CYCLES"
+        # (A simulation that is not baked goes otherwise in an animation that keeps its data: seen with cloth that is moved.)
+        keeps = persistent and render.engine == "CYCLES" and (render.use_persistent_data or not in_order)
         render.use_persistent_data = keeps and animation.cycles_keeps_up(self.scene)
         self.in_order, self.at = in_order, None
         self.piece, self.ways, self.shown = None, {}, None
