@@ -18,6 +18,7 @@ _TOLD_SECONDS = 3600.0
 #: And again so soon where it did not hear that.
 _AGAIN_SECONDS = 60.0
 _EXTENSION = "brender-token-uses"
+NOT_VALID = "This token is not valid (any more): make a new one on the page Account and tokens, or by `brender api-token make`"
 
 
 class TokenExpired(Unauthorized):
@@ -55,9 +56,9 @@ def owner_of(secret: str) -> str:
     with farm().reader.record() as record:
         token = record.tables.ApiToken.get_or_none(digest=token_digest(secret))
     if token is None or token.revoked is not None:
-        raise Unauthorized("This token is not valid (any more): make a new one on the page of your account")
+        raise Unauthorized(NOT_VALID)
     if token.expires is not None and token.expires < now:
-        raise TokenExpired("This token has expired: sign in again, or make a new one on the page of your account")
+        raise TokenExpired("This token has expired: sign in again, or make a new one on the page Account and tokens")
     g.token_id = token.id
     uses: TokenUses = current_app.extensions.setdefault(_EXTENSION, TokenUses())
     if uses.is_due(token.id, token.used, now):

@@ -15,5 +15,7 @@ release = __version__
 extensions = ["sphinx_rtd_theme", "myst_parser"]
 html_theme = "sphinx_rtd_theme"
 exclude_patterns = ["_build"]
+#: Blocks that name no language are commands and what these print, in which words of Python would be colored.
+highlight_language = "none"
 
 write_all(Path(__file__).parent / "reference" / "generated")

@@ -6,6 +6,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import OpenImageIO as oiio
 import pytest
 
 from brender.bus.ids import new_id
@@ -21,6 +22,7 @@ from brender.model.edit import Edit
 from brender.model.errors import BadInput
 from brender.model.job import JobSpec
 from brender.store.datafolder import DataFolder
+from tests.conftest import SCENES
 from tests.tools import command
 from tests.web import Browser, application, make_users, picture
 from tests.world import World
@@ -183,6 +185,7 @@ def test_a_worker_needs_to_be_let_run_each_program_of_a_job(tmp_path: Path) -> N
     assert (need.program, *need.further_programs) == ("echo", "true")
 
 
+@pytest.mark.blender
 @pytest.mark.thorough
 def test_the_tutorial_s_own_code_makes_a_contact_sheet(
     module_farm: LocalFarm, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -197,15 +200,20 @@ def test_the_tutorial_s_own_code_makes_a_contact_sheet(
     (tmp_path / "renders").mkdir()
     for frame in range(1, 5):
         picture(tmp_path / "renders" / f"shot_{frame:04d}.png", size=(64, 32))
-    console = [line.strip() for each in blocks if "JOB_TYPE" not in each for line in each.splitlines() if line.strip()]
-    assert len(console) == 3
-    for line in console[:2]:
-        line = line.replace("/RENDERS", str(tmp_path / "renders")).replace("SHEETS", str(tmp_path / "sheets"))
-        said = command(capsys, *shlex.split(line)[1:], "--data", module_farm.folder.root)
+    console = [line.strip() for each in blocks if "JOB_TYPE" not in each for line in each.splitlines()]
+    lines = [line.removeprefix("$ ") for line in console if line.startswith("$ brender ")]
+    assert len(lines) == 3
+    places = {"/RENDERS": tmp_path / "renders", "SHEETS": tmp_path / "sheets", "PREVIEWS": tmp_path / "previews"}
+    places["SCENE.blend"] = SCENES / "03_animated_cube.blend"
+    for line, more in zip(lines, ("", "", " --frames 1-2 --allow-missing --wait"), strict=True):
+        for name, place in places.items():
+            line = line.replace(name, str(place))
+        said = command(capsys, *shlex.split(line + more)[1:], "--data", module_farm.folder.root)
         assert said.code == 0, said.err
-    assert (tmp_path / "sheets" / "sheet.png").stat().st_size > 0
+    sheet = oiio.ImageBuf(str(tmp_path / "sheets" / "sheet.png")).spec()
+    assert (sheet.width, sheet.height) == (640, 320)  # (two rows of two, each 320 by 160)
     assert len(list((tmp_path / "sheets").glob("small_*.png"))) == 4
-    assert "size" in command(capsys, "submit", "--type", "playblast", "--help", "--data", module_farm.folder.root).out
+    assert len(list((tmp_path / "previews").iterdir())) == 2
 
 
 def code_blocks(text: str) -> list[str]:

@@ -375,6 +375,14 @@ def test_a_wrong_setup_link_is_refused(folder: DataFolder, token: str) -> None:
     assert app.test_client().get("/setup?token=the-setup-secret").status_code == 200
 
 
+def test_the_link_of_a_render_shows_its_page_at_once_and_only_with_its_secret(folder: DataFolder) -> None:
+    open_for_writing(str(folder.make().database)).close()
+    guest = Browser(application(folder, setup="the-setup-secret"), "")
+    assert guest.get("/setup?token=wrong&look=1&next=/jobs/").status_code == 403
+    assert guest.get("/setup?token=the-setup-secret&look=1&next=/jobs/").location == "/jobs/"
+    assert guest.get(f"{API}/jobs").status_code == 200
+
+
 def test_who_only_looks_around_does_so_until_there_is_an_admin(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dashboard.v1.farm._LOOK_AGAIN_SECONDS", 0.0)
     folder.make()

@@ -223,7 +223,8 @@ def _told(sorry: Sorry, message: Enrol) -> BrenderError:
     if message.token:
         return BrenderError(f"{NOT_KNOWN}: {token_command(message.role)}")
     return BrenderError(
-        f"The server refused: this key is not admitted any more. Join again with a new token: {token_command(message.role)}"
+        "The server does not admit this machine's key any more: it was revoked or has expired. Join again with a new token: "
+        f"{token_command(message.role)}"
     )
 
 

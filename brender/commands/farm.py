@@ -191,7 +191,7 @@ def render(
                 _take_the_place_of_cut_off(spec, connection, screen)
                 if farm.dashboard_url:
                     screen.say("Watch it at")
-                    screen.say(farm.link(f"jobs/{spec.id}"))
+                    screen.say(farm.link(f"jobs/{spec.id}", to_look=True))
                 send_packed(addons, Place(None, data, tell), shown_in_bar)
                 starts = False
                 _render(spec, connection, farm, screen, shown)

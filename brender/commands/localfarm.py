@@ -61,12 +61,13 @@ class LocalFarm:
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
-    def link(self, path: str = "") -> str:
-        """Return the address of the dashboard's page at *path*; as long as there are no users, the link that makes the first
-        one and then leads there."""
+    def link(self, path: str = "", to_look: bool = False) -> str:
+        """Return the address of the dashboard's page at *path*. As long as there are no users, it is the link that makes the
+        first one and then leads there; or with *to_look* one that shows the page at once, to a guest who can change nothing."""
         with client(None, self.folder.root) as connection:
             users = connection.ask("about")["users"]
-        return self.dashboard_url + path if users else f"{self._setup_url}&next=/{path}"
+        look = "&look=1" if to_look else ""
+        return self.dashboard_url + path if users else f"{self._setup_url}{look}&next=/{path}"
 
     def check(self) -> None:
         """Start again what has died. Call it now and then."""

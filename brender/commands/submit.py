@@ -146,6 +146,7 @@ def submit(
             is_said = any(warning.startswith(NEEDS_SOMEBODY) for warning in accepted["warnings"])
             if not wait and not is_said and (reason := _why_it_waits(connection, accepted["id"])):
                 say(waiting("It", reason), err=True)
+                tell_more(reason)
         if wait:
             screen, folder = Screen(as_json), DataFolder(data)
             picture = LatestPicture.wanted(pictures, screen, folder)

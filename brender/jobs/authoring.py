@@ -14,8 +14,9 @@ import msgspec
 from brender.jobs.declare import FILES, MACHINES, ORDER, PICTURE, WHAT, Setting, check_settings, job_type
 from brender.jobs.steps import Step, Steps, StepsType, as_text, check_steps
 from brender.model.errors import BadInput
+from brender.model.frames import parse_frames
 
-__all__ = ["FILES", "MACHINES", "ORDER", "PICTURE", "WHAT", "BadInput", "JobTypeFile", "Setting", "Step"]
+__all__ = ["FILES", "MACHINES", "ORDER", "PICTURE", "WHAT", "BadInput", "JobTypeFile", "Setting", "Step", "parse_frames"]
 
 Compile = Callable[[dict[str, Any]], Sequence[Step] | Mapping[str, Any]]
 
