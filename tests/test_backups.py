@@ -291,7 +291,7 @@ def test_no_record_is_restored_under_a_server_whatever_data_folder_is_named(
     assert serving.execute_sql("SELECT name FROM project").fetchall() == [("shown",)]
     serving.close()
     lock = data.lock("server")
-    assert f"already uses the data folder {data.root}" in command(capsys, *words).err
+    assert "Error: The farm's server runs: stop it first. " in command(capsys, *words).err
     lock.release()
     assert command(capsys, *words).code == 0
 

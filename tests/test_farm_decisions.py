@@ -12,6 +12,7 @@ from brender.roles.effects import Peer
 from brender.roles.manager.core import ManagerCore
 from brender.roles.policy import Policy
 from brender.roles.server.availability import STARTING
+from brender.roles.server.explanations import AFTER_THAT_RENDER, NOT_THIS_JOB
 from brender.scheduling.reasons import NO_WORKER
 from brender.store.database import open_for_writing
 from tests.world import World, animation, granted, memory_database
@@ -747,7 +748,22 @@ def test_a_farm_for_one_job_leaves_the_others_alone() -> None:
     mine = world.submit(animation("11-12", id="aa" * 8))
     assert sorted(world.finish_everything()) == [11, 12]
     assert (world.status(mine["id"]), world.status(other["id"])) == ("completed", "queued")
-    assert "one other job only" in world.ask("job", id=other["id"])["reason"]
+    assert world.ask("job", id=other["id"])["reason"] == NOT_THIS_JOB
+
+
+def test_a_farm_for_one_render_takes_renders_that_are_begun_after_it_too_and_fails_one_that_no_worker_can_run() -> None:
+    world = World(Policy(only_job="aa" * 8, only_workers=1))
+    world.add_worker("a")
+    before = world.submit(animation("1-3", of_render=True))
+    world.submit(animation("11-12", id="aa" * 8, of_render=True))
+    beside = world.submit(animation("21-22", of_render=True))
+    for_farm = world.submit(animation("31-32"))
+    hopeless = world.submit(animation("41-42", of_render=True, tags=("moon",)))
+    assert sorted(world.finish_everything()) == [11, 12, 21, 22]
+    assert world.status(beside["id"]) == "completed"
+    assert world.ask("job", id=before["id"])["reason"] == AFTER_THAT_RENDER
+    assert world.ask("job", id=for_farm["id"])["reason"] == NOT_THIS_JOB
+    assert world.status(hopeless["id"]) == "failed"
 
 
 def test_a_farm_for_one_job_ends_it_once_its_workers_are_there_and_none_can_run_it() -> None:

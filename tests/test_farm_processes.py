@@ -14,8 +14,8 @@ import pytest
 from brender.bus.address import free_ports
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.commands.options import client
-from brender.model.errors import BrenderError
-from brender.store.datafolder import DataFolder
+from brender.model.errors import Conflict
+from brender.store.datafolder import KEEPER, DataFolder
 from tests.tools import (
     ended,
     line_of,
@@ -135,8 +135,13 @@ def test_ending_the_farm_leaves_no_process_behind(folder: DataFolder) -> None:
 
 
 def test_the_second_server_in_a_data_folder_does_not_start(module_farm: LocalFarm) -> None:
-    with pytest.raises(BrenderError, match=r"brender-server did not start: Another brender server already uses the data folder"):
+    page = (module_farm.folder.announced("dashboard") or {}).get("url", "")
+    with pytest.raises(Conflict) as refused:
         LocalFarm(FarmPlan(folder=module_farm.folder, workers=0, any_ports=True)).__enter__()
+    said = str(refused.value)
+    assert f"already uses the data folder {module_farm.folder.root}: that of `brender farm` (process {os.getpid()})" in said
+    assert page in said and "brender farm --data OTHER-FOLDER --any-ports" in said
+    assert module_farm.folder.is_locked(KEEPER), "the farm that runs still starts its server again"
 
 
 @pytest.mark.thorough

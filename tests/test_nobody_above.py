@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from brender.api.own_server import KEEPER, await_server
+from brender.api.own_server import await_server
 from brender.bus.address import DOORS
 from brender.bus.keys import kept_pair
 from brender.bus.membership import Membership
 from brender.commands.options import client
 from brender.model.keys import KeyRole
-from brender.store.datafolder import DataFolder
+from brender.store.datafolder import KEEPER, DataFolder
 from tests.tools import command, process, until
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 import zlib
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as replace_struct
 from rich.cells import cell_len
 
+from brender.api.place import Place
+from brender.bus.keys import kept_pair
 from brender.commands.display import JobView, LastFile, Marks, WorkerLine, draw
+from brender.commands.folder_farm import GOES_ON
 from brender.commands.following import Follower, Rendering, seconds_left
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.localfarm import LocalFarm
@@ -30,7 +34,7 @@ from brender.commands.screen import Screen, _wrapped
 from brender.commands.shot import fit, shot_facts
 from brender.commands.terminal_graphics import encode, iterm2, kitty, sixel
 from brender.commands.terminal_protocols import Protocol, protocol_of
-from brender.commands.waiting import tell_log_end, wait_for
+from brender.commands.waiting import SILENT, tell_log_end, wait_for
 from brender.engines.log_end import log_end
 from brender.model.errors import Unreachable
 from brender.model.job import FileFacts, JobSpec, SceneFacts
@@ -272,8 +276,23 @@ def test_a_server_that_is_started_again_is_waited_for_and_that_is_said(
     client = Silent()
     assert wait_for(client, "j", Screen(), lambda: kept_up.append(None))["status"] == "completed"  # type: ignore[arg-type]
     said = capsys.readouterr().out.splitlines()
-    assert said == ["The server is silent; waiting for it. Renders go on, nothing new starts", "The server answers again"]
+    assert said == [SILENT, "The server answers again"]
     assert kept_up and client.timeout == 10.0
+
+
+def test_of_a_farm_that_was_ended_a_command_that_waits_says_so_and_how_to_start_it(
+    folder: DataFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("commands", "api"):
+        monkeypatch.setattr(f"brender.{module}.waiting.SILENT_SECONDS", 0.1)
+    kept_pair(folder.make().local_key)
+    place = Place(None, folder.root)
+    wait_for(Silent(), "j", Screen(), away=place.follow)  # type: ignore[arg-type]
+    gone = place.follow(Silent())  # type: ignore[arg-type]
+    assert gone and f"No server runs in the data folder {folder.root}. Start it with `brender farm`" in gone
+    assert capsys.readouterr().out.splitlines()[0] == f"{gone}. More: `brender docs server-silent`"
+    lines = shown(replace(VIEW, silent=12.0, gone=gone), 100)
+    assert "No server runs" in " ".join(lines) and "Renders go on" not in " ".join(lines)
 
 
 class Failed:
@@ -402,7 +421,7 @@ def test_ctrl_c_while_the_farm_still_starts_says_what_is_kept_and_how_to_go_on(
 
     spec = animation(output=str(tmp_path / "out"))
     monkeypatch.setattr("brender.commands.farm.blender_job", lambda *_, **__: spec)
-    monkeypatch.setattr("brender.commands.farm.why_no_blender", lambda named: None)
+    monkeypatch.setattr("brender.commands.folder_farm.why_no_blender", lambda named: None)
     monkeypatch.setattr("brender.commands.localfarm.LocalFarm._start_all", interrupted)
     said = command(capsys, "render", tmp_path / "shot.blend", "--data", tmp_path / "data")
     assert said.code == 130 and "nothing was rendered." in said.out
@@ -426,6 +445,31 @@ def test_a_render_that_was_killed_is_gone_on_with_by_the_same_command(bpy: Blend
     assert again.returncode == 0, again.stderr
     assert "An earlier render of this was cut off. This one goes on from there" in again.stdout
     assert "there already, and are kept" in again.stdout
+
+
+@pytest.mark.thorough
+def test_a_second_render_in_a_data_folder_goes_on_with_a_farm_of_its_own_once_that_of_the_first_has_ended(
+    bpy: Blender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "slow.blend"
+    in_blender(bpy, _SLOW.format(file=str(file)), tmp_path)
+    monkeypatch.setenv("BRENDER_BLENDER", bpy.path)
+    words = [sys.executable, "-m", "brender.commands.main", "render", str(file), "--no-dashboard"]
+    words += ["--data", str(tmp_path / "data"), "--output"]
+    with subprocess.Popen([*words, str(tmp_path / "a")], stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None and any(line.startswith("frame 1 (1 of 2000)") for line in first.stdout)
+        second = subprocess.Popen([*words, str(tmp_path / "b"), "--frames", "1-60"], stdout=subprocess.PIPE, text=True)
+        with second:
+            assert second.stdout is not None
+            said = list(takewhile(lambda line: "of 60)" not in line, second.stdout))
+            assert any("already; it renders this too" in line for line in said)
+            first.send_signal(signal.SIGTERM)
+            first.communicate()
+            said = second.stdout.readlines()
+            assert second.wait(120) == 0
+    assert f"{GOES_ON}\n" in said and said[-1].startswith("60 frames in ")
+    assert len(list((tmp_path / "b").iterdir())) == 60
+    assert not DataFolder(tmp_path / "data").is_locked("server")
 
 
 @pytest.mark.thorough

@@ -113,6 +113,7 @@ def animation(
             "tags",
             "output",
             "paused",
+            "of_render",
             "user",
             "bundle",
             "stall_minutes",

@@ -22,6 +22,7 @@ from brender.bus.keys import Credentials
 from brender.bus.messages import Event
 from brender.bus.transport import Socket
 from brender.model.beginning import After, parse_start
+from brender.model.errors import Unreachable
 from brender.model.sharing import Sharing, check_sharing
 from brender.model.text import read_size
 from brender.store.datafolder import DataFolder
@@ -43,7 +44,11 @@ class Bus:
 
     def ask(self, question: str, **arguments: Any) -> Any:
         with self._asking:
-            return self._client.ask(question, **arguments)
+            try:
+                return self._client.ask(question, **arguments)
+            except Unreachable:
+                self._place.follow(self._client)  # (so that the next question finds it)
+                raise
 
     def act(self, action: str, target: str, value: Any = None) -> dict[str, Any]:
         with self._asking:

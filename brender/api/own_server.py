@@ -6,13 +6,11 @@ import psutil
 
 from brender.api.connection import Notify, silent
 from brender.model.errors import Unreachable
-from brender.store.datafolder import DataFolder
+from brender.store.datafolder import KEEPER, DataFolder
 
 #: Seconds that a server is waited for which starts, or is started again; and after which the wait is said.
 _PATIENCE_SECONDS, _TELL_SECONDS = 8.0, 1.0
 _LOOK_SECONDS = 0.05
-#: The name of the place in the data folder that is held by what starts its server again whenever that dies.
-KEEPER = "server-keeper"
 
 
 def await_server(folder: DataFolder, notify: Notify = silent) -> None:
@@ -32,6 +30,14 @@ def await_server(folder: DataFolder, notify: Notify = silent) -> None:
             told = True
             notify("The server has died and is being started again; waiting for it" if last else "The server starts")
         time.sleep(_LOOK_SECONDS)
+
+
+def why_away(folder: DataFolder) -> str | None:
+    """Return why nobody can ask the server of *folder*, and what to do; ``None`` while it runs, or is being started again."""
+    last = folder.last_announced("server")
+    if folder.is_locked("server") or (last is not None and folder.is_locked(KEEPER)):
+        return None
+    return _why(folder, last, runs=False, is_coming=False)
 
 
 def _why(folder: DataFolder, last: dict[str, object] | None, runs: bool, is_coming: bool) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from brender.api.connection import Notify, silent
-from brender.api.own_server import await_server
+from brender.api.own_server import await_server, why_away
 from brender.bus.address import DOORS, SERVER_PORT, ServerAddresses, answers, parse_address, resolve
 from brender.bus.client import Client
 from brender.bus.keys import Credentials, KeyPair, read_pair
@@ -40,6 +40,19 @@ class Place:
         made = Client(*as_commands(self.server, self.data, self.notify), timeout)
         made.asker = user()
         return made
+
+    def follow(self, client: Client) -> str | None:
+        """Lead *client*, which gets no answer, to the addresses where the data folder's server is now: a farm that was started
+        again may have others. Returns why it has none, and what to do; ``None`` where it runs, starts, or is elsewhere."""
+        if not self.is_here:
+            return None
+        folder = DataFolder(self.data)
+        if folder.announced("server") is None:
+            return why_away(folder)
+        server = own_server(None, folder)
+        if server is not None and (found := server.resolved()) != client.addresses:
+            client.move(found)
+        return None
 
     def exchange(self) -> Exchange:
         """Return a connection for files to the server. Raises as `as_commands` does."""

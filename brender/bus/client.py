@@ -40,12 +40,16 @@ class Client:
     asker = ""
 
     def __init__(self, server: ServerAddresses, pair: KeyPair, timeout: float = 10.0, on_behalf_of: str = "") -> None:
-        self.addresses = server
-        self.server = server.control
         self.timeout = timeout
         self.on_behalf_of = on_behalf_of
+        self._pair = pair
+        self._connect(server)
+
+    def _connect(self, server: ServerAddresses) -> None:
+        self.addresses = server
+        self.server = server.control
         self._context = zmq.Context()
-        self._socket = Socket(self._context, zmq.DEALER, "client", Credentials(pair, server.key))
+        self._socket = Socket(self._context, zmq.DEALER, "client", Credentials(self._pair, server.key))
         self._connections = self._socket.connections()
         self._socket.connect(server.control)
 
@@ -54,6 +58,11 @@ class Client:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def move(self, server: ServerAddresses) -> None:
+        """Ask at *server* from now on, where the server has other addresses since it was started again."""
+        self.close()
+        self._connect(server)
 
     def close(self) -> None:
         self._socket.close()

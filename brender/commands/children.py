@@ -11,11 +11,10 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from brender.api.own_server import KEEPER
 from brender.commands.lifeline import STOP_SECONDS
 from brender.commands.role_logs import message_of
 from brender.model.errors import BadInput, Conflict
-from brender.store.datafolder import DataFolder
+from brender.store.datafolder import KEEPER, DataFolder
 from brender.system.processes import IN_OWN_GROUP
 from brender.system.restart import START_AGAIN
 
@@ -62,12 +61,18 @@ class Children:
 
     def start(self, name: str, arguments: list[str]) -> Child:
         """Start the role that *arguments* say."""
-        if name == "server" and self._keeping is None:
+        if name == "server":
             with contextlib.suppress(Conflict):  # another keeps it; then this server ends by itself
-                self._keeping = self.folder.lock(KEEPER)
+                self.keep_server()
         child = self._spawn(name, arguments)
         self.all.append(child)
         return child
+
+    def keep_server(self) -> None:
+        """Hold the place of what starts the folder's server again, until the server is ended. Raises `Conflict` where another has
+        it."""
+        if self._keeping is None:
+            self._keeping = self.folder.lock(KEEPER)
 
     def check(self) -> None:
         """Start again what has died, later and later if it keeps dying, but not what left on purpose, nor what refuses again and

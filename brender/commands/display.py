@@ -79,7 +79,7 @@ class LastFile:
 @dataclass(frozen=True)
 class JobView:
     """What there is to show. ``total`` 0: it is not known yet. ``left`` in seconds, ``None``: nobody knows. ``note``: what is
-    waited for, and why. ``silent``: seconds for which the server has not answered."""
+    waited for, and why. ``silent``: seconds for which the server has not answered; ``gone``: why it runs no more."""
 
     done: int = 0
     total: int = 0
@@ -89,6 +89,7 @@ class JobView:
     last: LastFile | None = None
     note: str = ""
     silent: float | None = None
+    gone: str = ""
 
     def after(self, seconds: float) -> "JobView":
         """Return the same some *seconds* later: what is measured by the clock goes on."""
@@ -247,7 +248,9 @@ def _last(last: LastFile, column: int, room: int, marks: Marks) -> Text:
 def _notes(view: JobView, room: int, marks: Marks) -> list[str]:
     """Return what is to be said below all, in at most three lines."""
     note = view.note
-    if view.silent is not None:
+    if view.gone:
+        note = view.gone
+    elif view.silent is not None:
         lasted = span_in_words(view.silent, 1 if view.silent < 60 else 60)
         note = f"The server has been silent for {lasted}. Renders go on, nothing new starts"
     elif not view.total and note:

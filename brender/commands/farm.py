@@ -22,6 +22,7 @@ from brender.api.replaced import count_fitting, with_what_it_replaces
 from brender.api.sending import send_packed
 from brender.bus.client import Client
 from brender.commands.config import Configured
+from brender.commands.folder_farm import FolderFarm, no_blender
 from brender.commands.jobspec import render_options
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.localfarm import FarmPlan, LocalFarm
@@ -33,7 +34,7 @@ from brender.commands.setting_options import write_options
 from brender.commands.shot import fit, shot_facts
 from brender.commands.waiting import shown_folder, tell_log_end, wait_for_frames
 from brender.engines.addon_archive import packed_addons
-from brender.engines.blenders import how_to_get_one, search_blenders, why_no_blender
+from brender.engines.blenders import search_blenders
 from brender.engines.command_line import script_in
 from brender.engines.environment import clean_environment
 from brender.model.errors import BadInput, BrenderError, RenderFailed
@@ -72,13 +73,6 @@ def _check_own(data: Path) -> None:
             f"A farm runs in {data} already, and its own workers would render this: leave out {given}, or render on another "
             "farm with --data FOLDER"
         )
-
-
-def _no_blender(why: str = "") -> BrenderError:
-    """Return the error that says that no Blender works here, and *why* not."""
-    if why:
-        return BrenderError(f"No Blender works here. {why}. Or another way: {how_to_get_one()}; `brender doctor` says more")
-    return BrenderError(f"There is no Blender here. {how_to_get_one()}; `brender doctor` says more")
 
 
 class Rendering(Configured):
@@ -149,49 +143,43 @@ def render(
 ) -> None:
     """Render FILE, a .blend, on a farm that runs here for as long as that takes.
 
-    If a farm runs in the data folder already, that renders it, with its own workers.
+    If a farm runs in the data folder already, that renders it, with its own workers. If that ends before, this command goes on
+    with a farm of its own.
     """
     if workers == 0:
         raise BadInput("--workers 0 renders nothing: give 1 or more, or start a farm without any by `brender farm --workers 0`")
     addons = click.get_current_context().with_resource(packed_addons(options["addons"]))
     spec = blender_job(file, options, notify=tell, of_render=True, addons=tuple(each.addon for each in addons))
     folder = DataFolder(data)
-    running = folder.root.exists() and folder.is_locked("server")
     screen = Screen()
     shown = LatestPicture.wanted(pictures, screen, folder)
+    plan = FarmPlan(
+        folder=folder,
+        workers=workers,
+        any_ports=True,
+        only_job=spec.id,
+        command="brender render",
+        with_dashboard=with_dashboard,
+        blenders=blenders,
+        threads=threads,
+        config=config,
+        notify=partial(screen.say, style="yellow", error=True),
+    )
     with _in_order_then_at_once() as ending, screen:
         for line in fit(shot_facts(spec, shown_folder(spec.output)), screen.width):
             screen.say(line)
-        if running:
-            _check_own(data)
-            screen.say(f"A farm runs in {data} already; it renders this too, as job {short_id(spec.id)}")
-            with client(None, data) as connection:
-                send_packed(addons, Place(None, data, tell), shown_in_bar)
-                _render(spec, connection, LocalFarm(FarmPlan(folder, 0)), screen, shown)
-            return
-        # A wrong --blender, or no Blender at all, is said before anything starts.
-        if (why := why_no_blender(blenders)) is not None:
-            raise _no_blender(why)
-        plan = FarmPlan(
-            folder=folder,
-            workers=workers,
-            any_ports=True,
-            only_job=spec.id,
-            with_dashboard=with_dashboard,
-            blenders=blenders,
-            threads=threads,
-            config=config,
-            notify=partial(screen.say, style="yellow", error=True),
-        )
-        screen.waits(f"Starting a farm here: a server, a manager, {plural(workers, 'worker')}{' and the page' * with_dashboard}")
-        own = ending.farm = LocalFarm(plan)
+        farm = ending.farm = FolderFarm(plan, screen)
         starts = True
         try:
-            with own as farm, client(None, data) as connection:
-                _take_the_place_of_cut_off(spec, connection, screen)
-                if farm.dashboard_url:
-                    screen.say("Watch it at")
-                    screen.say(farm.link(f"jobs/{spec.id}", to_look=True))
+            with farm, client(None, data) as connection:
+                if farm.own is None:
+                    _check_own(data)
+                    screen.say(f"A farm runs in {data} already; it renders this too, as job {short_id(spec.id)}")
+                else:
+                    _take_the_place_of_cut_off(spec, connection, screen)
+                    if farm.own.dashboard_url:
+                        screen.say("Watch it at")
+                        screen.say(farm.own.link(f"jobs/{spec.id}", to_look=True))
                 send_packed(addons, Place(None, data, tell), shown_in_bar)
                 starts = False
                 _render(spec, connection, farm, screen, shown)
@@ -261,7 +249,7 @@ def make_demo(path: Path, named: tuple[str, ...]) -> Path:
     search = search_blenders(named)
     blender = choose_blender(search.found, (0, 0))
     if blender is None:
-        raise _no_blender(" ".join(search.passed_over))
+        raise no_blender(" ".join(search.passed_over))
     script = Path(brender.demo.__file__).with_name("scene.py")
     path.parent.mkdir(parents=True, exist_ok=True)
     made = subprocess.run(
@@ -277,14 +265,14 @@ def make_demo(path: Path, named: tuple[str, ...]) -> Path:
     return path
 
 
-def _render(spec: JobSpec, connection: Client, running: LocalFarm, screen: Screen, pictures: LatestPicture | None) -> None:
+def _render(spec: JobSpec, connection: Client, farm: FolderFarm, screen: Screen, pictures: LatestPicture | None) -> None:
     began = time.monotonic()
     try:
         connection.submit(with_what_it_replaces(connection, spec))  # (what it warns of, the record says too)
-        record = wait_for_frames(connection, spec.id, screen, running.check, pictures, all_here=bool(running.children))
+        record = wait_for_frames(connection, spec.id, screen, farm.check, pictures, all_here=farm.own is not None, away=farm.away)
     except RenderFailed as error:
         screen.close(erase=False)
-        tell_log_end(connection, spec.id, screen, is_kept=not running.children, told=str(error))
+        tell_log_end(connection, spec.id, screen, is_kept=farm.own is None, told=str(error))
         raise
     except KeyboardInterrupt:
         screen.close(erase=False)
@@ -326,13 +314,15 @@ def _what_is_kept(spec: JobSpec, connection: Client) -> str:
     if not done.done:
         return "Nothing is done yet. The same command starts it again."
     what = "The film is" if done.noun == FILM else f"{done} {'is' if done.done == 1 else 'are'}"
+    if record["status"] == "completed":
+        return f"It was done already: {what[0].lower()}{what[1:]} in {folder}."
     return f"{what} in {folder}. {again}."
 
 
 class _Ending:
     """What a render does when it is interrupted: the first time it ends in order, with what is done kept, then at once."""
 
-    farm: LocalFarm | None = None
+    farm: FolderFarm | None = None
     _is_second = False
 
     def __call__(self, number: int, frame: object) -> None:

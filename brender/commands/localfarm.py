@@ -11,8 +11,8 @@ from brender.bus.address import OTHER_PORTS, free_ports
 from brender.bus.keys import kept_pair
 from brender.commands.children import Child, Children
 from brender.commands.options import client
-from brender.model.errors import BrenderError
-from brender.store.datafolder import DataFolder
+from brender.model.errors import BrenderError, Conflict
+from brender.store.datafolder import KEEPER, DataFolder
 from brender.system.processes import is_process_of
 
 _START_SECONDS = 60.0
@@ -30,7 +30,9 @@ class FarmPlan:
     threads: int | None = None
     config: Path | None = None
     only_job: str = ""
-    """Render this job and no other that the data folder may know of."""
+    """Render this job and no other that the data folder may know of, but for renders that are begun after it."""
+    command: str = "brender farm"
+    """What runs the farm, for those who find the folder in use."""
     notify: Callable[[str], None] = field(default=lambda text: None)
 
 
@@ -49,6 +51,7 @@ class LocalFarm:
 
     def __enter__(self) -> "LocalFarm":
         self.folder.make()
+        self._claim()
         try:
             self._start_all()
         except BaseException as end:
@@ -75,6 +78,7 @@ class LocalFarm:
 
     def stop(self) -> None:
         """End all roles, workers first, so that each can still say goodbye to the next."""
+        self.folder.withdraw(KEEPER)
         for group in ("worker", "manager", "dashboard", "server"):
             self._children.end([child for child in self.children if child.name.startswith(group)])
 
@@ -82,6 +86,19 @@ class LocalFarm:
         """End all roles at once."""
         for child in self.children:
             child.process.kill()
+
+    def _claim(self) -> None:
+        """Take the data folder for this farm. Raises `Conflict`, at once, where another server uses it."""
+        try:
+            self._children.keep_server()
+            self.folder.lock("server").release()
+        except Conflict as error:
+            self._children.end([])  # gives its place back
+            raise Conflict(
+                f"{self.folder.server_in_words()}. Stop it first (Ctrl-C in its terminal), or run a farm beside it, with other "
+                "ports: `brender farm --data OTHER-FOLDER --any-ports`"
+            ) from error
+        self.folder.announce(KEEPER, command=self.plan.command)
 
     def _start_all(self) -> None:
         plan = self.plan

@@ -113,10 +113,10 @@ class Screen:
         else:
             self.say(what)
 
-    def silent(self, seconds: float) -> None:
-        """Draw from now on that nothing was heard for some *seconds*."""
+    def silent(self, seconds: float, gone: str = "") -> None:
+        """Draw from now on that nothing was heard for some *seconds*; *gone*: why the server runs no more."""
         view = self._view.after(time.monotonic() - self._shown)
-        self.show(replace(view, silent=seconds))
+        self.show(replace(view, silent=seconds, gone=gone))
 
     def say(self, text: str, style: str = "", error: bool = False) -> None:
         """Print *text*: on a terminal broken between words where each fits a line; into a pipe in one line.

@@ -151,7 +151,7 @@ def submit(
             screen, folder = Screen(as_json), DataFolder(data)
             picture = LatestPicture.wanted(pictures, screen, folder)
             # A machine that has joined a farm elsewhere may not see the folders of its jobs.
-            _wait(connection, spec, screen, picture, is_here=place.is_here)
+            _wait(connection, spec, screen, picture, place)
 
 
 def _where_to(accepted: Mapping[str, Any], spec: JobSpec) -> str:
@@ -171,17 +171,17 @@ def _why_it_waits(connection: Client, job: str) -> str:
         time.sleep(_REASON_SECONDS / 5)
 
 
-def _wait(connection: Client, spec: JobSpec, screen: Screen, pictures: LatestPicture | None, is_here: bool) -> None:
-    """Wait until the job has ended. *is_here*: the farm's server is on this machine."""
+def _wait(connection: Client, spec: JobSpec, screen: Screen, pictures: LatestPicture | None, place: Place) -> None:
+    """Wait until the job has ended, at *place*."""
     with screen:
         if spec.facts is not None and not screen.is_apart:
             for words in fit(shot_facts(spec, shown_folder(spec.output)), screen.width):
                 screen.say(words)
         try:
-            if is_here:
-                record = wait_for_frames(connection, spec.id, screen, pictures=pictures)
+            if place.is_here:
+                record = wait_for_frames(connection, spec.id, screen, pictures=pictures, away=place.follow)
             else:
-                record = check_ended_well(wait_for(connection, spec.id, screen, pictures=pictures))
+                record = check_ended_well(wait_for(connection, spec.id, screen, pictures=pictures, away=place.follow))
         except RenderFailed as error:
             screen.close(erase=False)
             tell_log_end(connection, spec.id, screen, is_kept=True, told=str(error))

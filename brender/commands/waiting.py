@@ -27,18 +27,26 @@ from brender.commands.screen import Screen
 from brender.engines.log_end import log_end
 from brender.model.answers import PAGE
 from brender.model.errors import BrenderError, Unreachable
+from brender.model.symptoms import more_about
 from brender.model.text import short_id
 
 _LOOK_SECONDS = 0.25
+#: Said of a server that does not answer, and may be there.
+SILENT = "The server is silent; waiting for it. Renders go on, nothing new starts"
 _BAD = re.compile(r"(?i)\b(error|traceback|exception|fatal|failed|cannot)\b")
 
 
 def wait_for(
-    client: Client, job: str, screen: Screen, keep_up: Callable[[], None] = lambda: None, pictures: LatestPicture | None = None
+    client: Client,
+    job: str,
+    screen: Screen,
+    keep_up: Callable[[], None] = lambda: None,
+    pictures: LatestPicture | None = None,
+    away: Callable[[Client], str | None] = lambda client: None,
 ) -> dict[str, Any]:
     """Show on *screen* how *job* goes, with *pictures* of it, until it has ended; returns its record. *keep_up* is called now and
-    then."""
-    asking = _Patient(client, screen, keep_up)
+    then, and *away* whenever the server does not answer: it returns why that runs no more, or ``None`` (`Place.follow`)."""
+    asking = _Patient(client, screen, keep_up, away)
     began, follower = time.monotonic(), None
     while True:
         record = dict(asking.ask("job", id=job))
@@ -66,21 +74,25 @@ class _Patient:
     client: Client
     screen: Screen
     keep_up: Callable[[], None]
+    away: Callable[[Client], str | None]
 
     def ask(self, question: str, **arguments: Any) -> Any:
         """Return the answer. Raises `Unreachable` after ten minutes without one."""
-        patience, usual = Patience(), self.client.timeout
+        patience, usual, told = Patience(), self.client.timeout, ""
         while True:
             asked, self.client.timeout = time.monotonic(), SILENT_SECONDS
             was_silent = patience.since is not None
             try:
                 answer = self.client.ask(question, **arguments)
-            except Unreachable:
-                if patience.is_over(asked):
-                    raise
-                if not was_silent:
-                    self.screen.finished(["The server is silent; waiting for it. Renders go on, nothing new starts"])
-                self.screen.silent(time.monotonic() - (patience.since or asked))
+            except Unreachable as error:
+                is_over, gone = patience.is_over(asked), self.away(self.client)
+                if is_over:
+                    raise Unreachable(gone or str(error)) from error
+                gone = gone and ". ".join(filter(None, (gone, more_about(gone))))
+                if (say := gone or SILENT) != told:
+                    self.screen.finished([say])
+                    told = say
+                self.screen.silent(time.monotonic() - (patience.since or asked), gone or "")
                 self.keep_up()
             else:
                 if was_silent:
@@ -119,11 +131,12 @@ def wait_for_frames(
     keep_up: Callable[[], None] = lambda: None,
     pictures: LatestPicture | None = None,
     all_here: bool = False,
+    away: Callable[[Client], str | None] = lambda client: None,
 ) -> dict[str, Any]:
     """Wait until *job* has ended (`wait_for`), and look for its files on this machine: frames that are gone are rendered again,
     once. A folder that is not seen here is warned of, and its frames are believed; with *all_here*, where the workers are on this
     machine too, it is gone. Returns the job's record. Raises `RenderFailed` unless all is there."""
-    record = wait_for(client, job, screen, keep_up, pictures)
+    record = wait_for(client, job, screen, keep_up, pictures, away)
     check_ended_well(record)
     if not all_here and not sees_folder(client, record):
         screen.warn(f"{record['output']} is not seen on this machine, so its files were not checked")
@@ -132,7 +145,7 @@ def wait_for_frames(
         return record
     screen.say(said_of_gone(record, gone), style="yellow", error=True)
     client.act("requeue", job, value=to_requeue(gone), user=record["user"])
-    record = wait_for(client, job, screen, keep_up, pictures)
+    record = wait_for(client, job, screen, keep_up, pictures, away)
     check_ended_well(record)
     check_none_gone(client, record)
     return record

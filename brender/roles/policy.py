@@ -66,7 +66,8 @@ class Policy:
     blobs_keep: float = 30 * 86400.0
     """Files that were sent for a job are kept for so long after its end."""
     only_job: str = ""
-    """A farm that runs for one job renders that one and leaves others in its record alone, or "" if it renders all."""
+    """A farm that runs for one render takes the job with this id and those of renders that were begun after it, and leaves others
+    alone; "" if it renders all."""
     only_workers: int = 0
     """The workers that a farm for one job has: once so many are there, a job that none of them can run has failed."""
     night: str = NIGHT

@@ -37,6 +37,8 @@ from brender.model.errors import BadInput, Conflict
 from brender.system import private_files
 
 _TROUBLE_BYTES = 1024
+#: The name of the place in the data folder that is held by what starts its server again whenever that dies.
+KEEPER = "server-keeper"
 
 
 class DataFolder:
@@ -130,6 +132,8 @@ class DataFolder:
             # Not at once: `is_locked` of another process may hold it for a moment.
             lock.acquire(timeout=1)
         except Timeout as error:
+            if role == "server":
+                raise Conflict(f"{self.server_in_words()}. Stop it, or give another folder with --data") from error
             kind, named, name = role.partition("-")
             other = "another name with --name" if named else "another folder with --data"
             which = f"{kind} called {name}" if named else kind
@@ -137,6 +141,20 @@ class DataFolder:
                 f"Another brender {which} already uses the data folder {self.root}. Stop it, or give {other}"
             ) from error
         return lock
+
+    def server_in_words(self) -> str:
+        """Return that a server uses this folder: which command has started it, its process, and the page of its farm, as far as
+        that is known."""
+        said = f"A brender server already uses the data folder {self.root}"
+        keeper = (self.last_announced(KEEPER) if self.is_locked(KEEPER) else None) or {}
+        pid = keeper.get("pid") or (self.last_announced("server") or {}).get("pid")
+        process = f"process {pid}" if pid else ""
+        if command := keeper.get("command"):
+            said += f": that of `{command}` ({process})"
+        elif process:
+            said += f" ({process})"
+        page = (self.announced("dashboard") or {}).get("url")
+        return f"{said}, with the page {page}" if page else said
 
     def is_locked(self, role: str) -> bool:
         """Return whether a *role* runs in this folder now."""

@@ -1,11 +1,12 @@
 """Whether a server uses a record, so that no command replaces it or moves it from under that server."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 
 from peewee import Database, DatabaseError, OperationalError, SqliteDatabase
 
-from brender.model.errors import BadInput, BrenderError
+from brender.model.errors import BadInput, BrenderError, Conflict
 from brender.store.database import SERVER, connected, is_url, shown
 from brender.store.datafolder import DataFolder
 from brender.store.write_ahead_log import check_log
@@ -69,12 +70,20 @@ def lock_servers_out(folder: DataFolder, where: str) -> contextlib.ExitStack:
     """Return what keeps servers from starting on the data folder *folder*, or on the one in which the file *where* lies, until it
     is closed. Raises `Conflict` where a server runs on one of them; `BadInput` where one uses the record *where* all the same."""
     with contextlib.ExitStack() as locks:
-        locks.callback(folder.lock("server").release)
+        locks.callback(_held(folder))
         beside = DataFolder(Path(where).resolve().parent)
         if not is_url(where) and (beside.root / "run").is_dir() and beside.root != folder.root.resolve():
-            locks.callback(beside.lock("server").release)
+            locks.callback(_held(beside))
         check_unused(where)
         return locks.pop_all()
+
+
+def _held(folder: DataFolder) -> Callable[[], object]:
+    """Hold the server's place in *folder*; returns what gives it back. Raises `Conflict` where a server runs there."""
+    try:
+        return folder.lock("server").release
+    except Conflict as error:
+        raise Conflict(f"The farm's server runs: stop it first. {folder.server_in_words()}") from error
 
 
 def _used(where: str) -> Used:

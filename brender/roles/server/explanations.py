@@ -25,6 +25,14 @@ _EXPLAIN_SECONDS_A_JOB = 1e-3
 _BETWEEN_FRAMES = 3.0
 #: Attempts of a job that are looked at, for whether one is about to begin.
 _ATTEMPTS_LOOKED_AT = 20
+#: Why a farm that runs for one render leaves another job alone.
+NOT_THIS_JOB = (
+    "The farm that runs now is that of a `brender render`, and renders no other jobs. `brender farm` renders this one, once "
+    "that has ended"
+)
+AFTER_THAT_RENDER = (
+    "The farm that runs now is that of another `brender render`. The one that waits for this job goes on once that has ended"
+)
 
 
 class Explanations:
@@ -41,9 +49,21 @@ class Explanations:
         """Open jobs of which nothing runs."""
         self.see_new_jobs: Callable[[Now], None] = lambda now: None
         """Called before jobs are explained that have just come."""
+        self._only_order: int | None = None
+        """Where the farm runs for one job: that job's place in the order of submission, once it is there."""
         self._next: deque[str] = deque()
         self._has_new = False
         self._due = 0.0
+
+    def renders(self, job: JobState) -> bool:
+        """Return whether the farm renders *job* at all: one that runs for a render takes its job, and those of renders that were
+        begun after it, whose commands wait for them."""
+        if not self.policy.only_job:
+            return True
+        if job.id == self.policy.only_job:
+            self._only_order = job.order
+            return True
+        return job.spec.of_render and self._only_order is not None and job.order > self._only_order
 
     def soon(self, job: str) -> None:
         """Explain *job* in the next round: its submitter waits to hear it."""
@@ -68,8 +88,8 @@ class Explanations:
             if job.waiting_for:
                 continue  # (which says itself what for: brender.roles.server.waits)
             reason = ""
-            if self.policy.only_job not in ("", job.id):
-                reason = "The farm that runs now renders one other job only. `brender farm` renders this one"
+            if not self.renders(job):
+                reason = AFTER_THAT_RENDER if job.spec.of_render else NOT_THIS_JOB
             elif said := self.woken_for(job.id):
                 reason = said
             elif job.refusals.said and (job.live or job.refusals.rests_until is not None):
@@ -110,8 +130,8 @@ class Explanations:
         return any(worker is not None and not worker.running for worker in workers)
 
     def _ends_for_want_of_workers(self, job: JobState) -> bool:
-        """Return whether the farm runs for *job* alone, and its workers are there, and none of them can run it."""
-        if self.policy.only_job != job.id or not self.policy.only_workers:
+        """Return whether the farm runs for renders alone, such as *job*, and its workers are there, and none can run it."""
+        if not self.policy.only_workers or not self.renders(job):
             return False
         here = sum(bool(worker.term) for worker in self.farm.workers.values())
         return here >= self.policy.only_workers and self._reasons.nobody_can(job.id)

@@ -230,7 +230,7 @@ class RosterUpdates:
 
     def _is_open(self, job: JobState) -> bool:
         is_held = job.closed or job.refusals.rests_until is not None
-        return job.status in OPEN_JOB and not is_held and self.policy.only_job in ("", job.id)
+        return job.status in OPEN_JOB and not is_held and self._explanations.renders(job)
 
     def _demand(self, job: JobState) -> Demand:
         return Demand(
