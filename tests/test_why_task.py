@@ -142,3 +142,13 @@ def test_what_waits_for_a_limit_says_so_though_others_of_the_job_run_and_one_tha
     world.run(2.0)
     said = why(2), standing(world.ask("job", id=job))
     assert all("canceled" in each and "canceled: canceled" not in each for each in said)
+
+
+def test_a_job_at_its_limit_whose_task_waits_at_a_busy_worker_says_at_which(world: World) -> None:
+    world.submit(animation("1-2", chunk=1))
+    world.run(1.0)
+    job = world.submit(animation("1-4", chunk=1, sharing=Sharing(most_workers=1)))["id"]
+    world.run(2.0)
+    handed_out = "1 task of it is handed out to {}, which finishes what it does first"
+    named = {f"{at_its_limit(1, 1)}. {handed_out.format(name)}" for name in world.workers}
+    assert world.ask("job", id=job)["reason"] in named

@@ -7,7 +7,9 @@ from itertools import islice
 
 from brender.farm.farm import Farm
 from brender.farm.jobs import JobState
+from brender.model.obstacle import short_name
 from brender.model.status import OPEN_JOB, JobStatus, waits_for_busy
+from brender.model.text import plural, some_of
 from brender.roles.effects import Now
 from brender.roles.policy import Policy
 from brender.roles.server.jobs import Jobs
@@ -96,7 +98,7 @@ class Explanations:
                 reason = job.refusals.said
             elif (job.queued or job.live) and job.id in self._roster.jobs:
                 looks -= self._reasons.looks(job.id)
-                reason = self._with_pools(job, self._reasons.reason(job.id))
+                reason = self._with_pools(job, self._reasons.reason(job.id)) + self._handed_out(job)
                 if self._ends_for_want_of_workers(job):
                     self.jobs.end(job, JobStatus.FAILED, reason, now)
                     continue
@@ -119,6 +121,17 @@ class Explanations:
         known = self._roster.jobs[job.id]
         pools = said_of_pools(self._roster, known) if known.demand.rush and waits_for_busy(reason) else ""
         return f"{pools}. {reason}" if pools else reason
+
+    def _handed_out(self, job: JobState) -> str:
+        """Return which busy workers have the tasks of a *job* at a limit of which none runs, as a sentence that follows another;
+        "" if it is not so."""
+        if not job.live or not self._reasons.shut(self._roster.jobs[job.id]):
+            return ""
+        held = (self.farm.attempts[each].worker for each in islice(job.live, _ATTEMPTS_LOOKED_AT))
+        names = sorted({self.farm.workers[each].info.name for each in held if each in self.farm.workers})
+        finish = "finishes what it does" if len(names) == 1 else "finish what they do"
+        tasks = f"{plural(len(job.live), 'task')} of it {'is' if len(job.live) == 1 else 'are'}"
+        return f". {tasks} handed out to {some_of([short_name(each) for each in names])}, which {finish} first" if names else ""
 
     def _is_about_to_begin(self, job: JobState, now: Now) -> bool:
         """Return whether a worker has a task of *job* next that it can begin, or *job* rested for a moment only."""
