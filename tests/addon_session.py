@@ -199,6 +199,9 @@ scene.camera = camera
 scene.brender.settings["samples"].text = "many"
 attempt("no number", "submit")
 scene.brender.settings["samples"].text = ""
+scene.brender.project = "ü" * 300
+attempt("long name", "submit")
+scene.brender.project = "default"
 scene.brender.settings["camera"].text = "Nobody"
 attempt("refused by the farm", "submit")
 scene.brender.settings["camera"].text = ""

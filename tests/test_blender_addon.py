@@ -363,6 +363,7 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
         "no camera": "has no camera",
         "no number": "which is not a number",
         "missing": "1 file is missing",
+        "long name": "has 300 letters, and may have 255",
         "refused by the farm": "has no camera 'Nobody'",
         "pause what is done": "completed",
         "not rendered": "of its frames 1 to 2 are finished",

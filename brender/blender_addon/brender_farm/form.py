@@ -7,8 +7,8 @@ from . import state
 from .client import FarmError
 from .fetching import cut, folder_names
 
-#: The farm takes names of so many letters.
-NAME_BYTES = 255
+#: The farm takes names of so many letters. (Blender's own ``maxlen`` cuts within a letter, and then cannot read the text.)
+NAME_MOST = 255
 _YES, _NO = {"yes", "true", "on", "1"}, {"no", "false", "off", "0"}
 PRIORITIES = [("25", "Low", ""), ("50", "Normal", ""), ("75", "High", ""), ("100", "Rush", "")]
 _TRUST = [
@@ -72,8 +72,8 @@ class BRENDER_form(bpy.types.PropertyGroup):
     """What the scene's next job is to be."""
 
     job_type: bpy.props.EnumProperty(name="Job type", items=_kinds, update=_changed)
-    job_name: bpy.props.StringProperty(name="Name", description="The job's name; empty: the file's", maxlen=NAME_BYTES)
-    project: bpy.props.StringProperty(name="Project", default="default", maxlen=NAME_BYTES)
+    job_name: bpy.props.StringProperty(name="Name", description="The job's name; empty: the file's")
+    project: bpy.props.StringProperty(name="Project", default="default")
     output: bpy.props.StringProperty(
         name="Frames go to", description="A folder as the farm's machines see it; empty: the farm keeps the frames"
     )
@@ -167,7 +167,7 @@ def jobs_of(context, name):
 
 def called(name, part):
     """Return the name of the job of one *part* of what is called *name*, as the farm takes it."""
-    return f"{cut(name, NAME_BYTES - len(part.encode()) - 2)}, {part}"
+    return f"{cut(name, NAME_MOST - len(part.encode()) - 2)}, {part}"
 
 
 def _inside(output, folder):
@@ -189,11 +189,14 @@ def check_camera(scene):
 def job_of(scene, name, is_one_of_several=False):
     """Return the job that *scene* of the file *name* is to be. Raises `FarmError`."""
     chosen = scene.brender
-    own = chosen.job_name.strip() or name.removesuffix(".blend")
+    for what, text in (("The job's name", chosen.job_name), ("The project's name", chosen.project)):
+        if len(text.strip()) > NAME_MOST:
+            raise FarmError(f"{what} has {len(text.strip())} letters, and may have {NAME_MOST}: shorten it")
+    own = chosen.job_name.strip() or cut(name.removesuffix(".blend"), NAME_MOST)
     return {
         "job_type": chosen.job_type,
         "settings": settings_of(scene),
-        "name": called(own, scene.name) if is_one_of_several and not chosen.job_name.strip() else cut(own, NAME_BYTES),
+        "name": called(own, scene.name) if is_one_of_several and not chosen.job_name.strip() else own,
         "project": chosen.project.strip() or "default",
         "priority": int(chosen.priority),
         "output": chosen.output.strip(),
