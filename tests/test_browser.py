@@ -366,6 +366,22 @@ def test_a_project_s_folder_is_looked_through_on_the_submit_page(page: Page, mod
     expect(page.locator("#field-resolution")).to_have_value("67")
 
 
+def test_a_preset_is_offered_for_the_job_types_that_it_fits(page: Page, module_farm: LocalFarm) -> None:
+    with client(None, module_farm.folder.root) as connection:
+        connection.manage("set-preset", name="listing", job_type="command", settings={"program": "ls"})
+        connection.manage("set-preset", name="half", job_type="blender-animation", settings={"resolution": 50})
+    sign_in(page, module_farm)
+    page.goto(f"{module_farm.dashboard_url}submit")
+    offered = page.locator("#preset option")
+    expect(offered).to_have_text(["or a preset…", "1080p", "720p", "half"])
+    page.locator("#type").select_option("blender-still")
+    expect(offered).to_have_text(["or a preset…", "1080p", "720p", "half"])
+    page.locator("#type").select_option("command")
+    expect(offered).to_have_text(["or a preset…", "listing"])
+    page.get_by_label("Preset").select_option("listing")
+    expect(page.locator("#field-program")).to_have_value("ls")
+
+
 def test_the_submit_page_says_which_upload_does_not_fit_and_removes_uploads(
     page: Page, folder: DataFolder, tmp_path: Path
 ) -> None:

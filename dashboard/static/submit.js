@@ -244,6 +244,7 @@
     }));
     Object.entries(kept).forEach(([id, value]) => { if (byId(id) && value) byId(id).value = value; });
     show("quality-question", isBlender);
+    presets.show();
     byId("job-output").placeholder = !isBlender ? "nowhere: the program knows" : source?.upload ? "kept by the farm" : "the folder that the file names";
     byId("test-frame").hidden = !isBlender;
     showFrames();
@@ -353,7 +354,7 @@
   byId("job-name").addEventListener("input", () => { byId("job-name").dataset.own = "1"; });
   byId("type").addEventListener("change", () => { showFields(); showFile(); showTrust(); weigh(); });
   byId("submit").addEventListener("change", (event) => { if (event.target.id === "field-scene") { showFields(); showFacts(); } changed(); });
-  const lookForPresets = jobPresets(() => kind().name, settings, fill);
+  const presets = jobPresets(() => kinds, kind, settings, fill);
   // The form as the job with that id says it: what it renders stays, all else can be changed.
   async function takeUp(id) {
     const record = await farm.ask(`/jobs/${id}`);
@@ -382,6 +383,6 @@
     const { again } = byId("submit").dataset;
     if (again) await takeUp(again); else showFields();
     await look();
-    await lookForPresets();
+    await presets.look();
   })().catch(farm.complain);
 })();
