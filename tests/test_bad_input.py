@@ -15,7 +15,7 @@ from brender.commands.setting_options import Number
 from brender.jobs.declare import render_settings
 from brender.store.datafolder import DataFolder
 from tests.conftest import BLENDS, SCENES
-from tests.tools import Said, command, ended, one_farm, process, submit_command
+from tests.tools import Said, command, ended, let_commands_ask, one_farm, process, submit_command
 
 CUBE = SCENES / "03_animated_cube.blend"
 BENCHMARK = BLENDS / "brender-1" / "benchmark.blend"
@@ -135,6 +135,39 @@ def test_a_machine_that_has_not_joined_a_farm_is_told_a_command_that_makes_its_t
 def test_a_node_that_has_not_joined_a_farm(capsys: pytest.CaptureFixture[str], role: str) -> None:
     said = command(capsys, "role", role, "--name", "new")
     assert_refused(said, f"{role} new has not joined", f"token create --role {role}", "--join TOKEN")
+
+
+@pytest.mark.parametrize("role", ["worker", "manager"])
+def test_a_node_without_a_name_is_the_one_that_has_joined_from_the_data_folder_and_of_several_their_names_are_said(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, role: str
+) -> None:
+    for name in ("first", "second"):
+        kept = tmp_path / f"{role}s" / name / "membership.json"
+        kept.parent.mkdir(parents=True)
+        kept.write_text("broken")
+        said = command(capsys, "role", role, "--data", tmp_path)
+        if name == "first":
+            assert_refused(said, str(kept))
+    assert_refused(said, "has not joined", f"Joined from {tmp_path} before: first, second. `--name first` starts that one")
+
+
+def test_words_of_another_program_are_not_taken_for_options_of_brender(
+    shared_farm: tuple[DataFolder, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("hooks", "add", "/bin/true", "--event", "job-completed", "--data", shared_farm[0].root)
+    assert_refused(command(capsys, *words, "--", "--verbose", "-v"), "Hooks may not run '/bin/true'", "--hook-program")
+    assert "Traceback" in command(capsys, *words, "--verbose").err
+
+
+def test_a_hook_for_a_project_that_is_not_there_is_warned_of(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {"id": "ab", "events": ["job-failed"], "secret": "s"}
+    known = [{"name": "default"}]
+    let_commands_ask(lambda asked: known if getattr(asked, "question", "") == "projects" else made, monkeypatch)
+    words = ("hooks", "add", "http://receiver", "--project")
+    assert "there is no project nosuch yet" in command(capsys, *words, "nosuch").err
+    assert not command(capsys, *words, "default").err
 
 
 @pytest.mark.parametrize("words", [("join", "brender-xyz"), ("role", "worker", "--join", "hello")])

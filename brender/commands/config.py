@@ -217,7 +217,7 @@ def run(command: click.Command, args: Sequence[str] | None = None) -> None:
         say("There is no terminal to ask on" if nobody_to_ask else "Interrupted", err=True)
         code = 130
     except BrenderError as error:
-        if "--verbose" in words or "-v" in words:
+        if {"--verbose", "-v"} & set(own_words(words)):
             traceback.print_exc()
         say_of_role(harmless(str(error), kept="\n"), error=True)
         if not is_json():
@@ -226,10 +226,13 @@ def run(command: click.Command, args: Sequence[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def own_words(words: Sequence[str]) -> Sequence[str]:
+    """Return those of a command's *words* that are its own: not what follows ``--``, which is for another program."""
+    return words[: words.index("--")] if "--" in words else words
+
+
 def _named_in(args: Sequence[str]) -> str | None:
-    for place, word in enumerate(args):
-        if word == "--":
-            return None
+    for place, word in enumerate(args := own_words(args)):
         if word.startswith("--config="):
             return word.partition("=")[2]
         if word == "--config" and place + 1 < len(args):

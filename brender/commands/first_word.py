@@ -6,6 +6,7 @@ Imported before everything else, so that the word is there at once; it needs not
 
 import os
 import sys
+from itertools import takewhile
 
 import click
 
@@ -26,7 +27,7 @@ def say_first_word(command: str) -> None:
     long, as the first line of its output."""
     global _is_shown
     word = _WORDS.get(command)
-    if word is None or {"--help", "--json"} & set(sys.argv):
+    if word is None or {"--help", "--json"} & set(takewhile(lambda each: each != "--", sys.argv)):
         return
     _is_shown = sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
     if not _is_shown and command not in _LONG:

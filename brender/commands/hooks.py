@@ -12,7 +12,7 @@ from brender.bus.client import Client
 from brender.commands.completion import complete_project
 from brender.commands.config import Configured
 from brender.commands.options import client, common, json_option, server_option
-from brender.commands.output import print_json, print_table, say
+from brender.commands.output import print_json, print_table, say, tell
 from brender.commands.paging import tell_end
 from brender.model.errors import BadInput, BrenderError, NotFound
 from brender.model.hooks import EVENTS
@@ -61,6 +61,9 @@ def add_hook(
     text = target[0] if kind == "webhook" else shlex.join(target)
     with client(server, data) as connection:
         made = connection.manage("subscribe", kind=kind, target=text, events=list(events or _DEFAULT), project=project)
+        known = {row["name"] for row in connection.ask("projects")} if project else {project}
+    if project not in known:
+        tell(f"Warning: there is no project {project} yet. The hook hears of its jobs once there are any")
     if as_json:
         print_json(made)
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from brender.api.place import as_client, at_address, own_server
 from brender.bus.address import (
@@ -91,6 +92,21 @@ def _is_own(server: str | None, folder: DataFolder) -> bool:
     return True
 
 
+def name_of_node(folder: DataFolder, role: KeyRole, name: str, join: str | None) -> str:
+    """Return the name that the *role* of this command has: *name*; but that of the only one which has joined from *folder*, where
+    the command was given no name, and none called *name* is there."""
+    is_chosen = click.get_current_context().get_parameter_source("name") is not ParameterSource.DEFAULT
+    there = _joined(folder, role)
+    if is_chosen or join is not None or name in there or len(there) != 1 or folder.local_key.exists():
+        return name
+    return there[0]
+
+
+def _joined(folder: DataFolder, role: KeyRole) -> list[str]:
+    """Return the names of the nodes of this *role* that have joined a farm from *folder*."""
+    return sorted(path.parent.name for path in folder.root.glob(f"{role}s/*/membership.json"))
+
+
 def join_as_node(
     folder: DataFolder, role: KeyRole, name: str, join: str | None, server: str | None, new_key: bool = False
 ) -> Membership:
@@ -111,8 +127,12 @@ def join_as_node(
         elif before is not None:
             membership = joining.again(at_address(before.server, server))
         else:
+            there = [each for each in _joined(folder, role) if each != name]
+            others = (
+                f"Joined from {folder.root} before: {', '.join(there)}. `--name {there[0]}` starts that one. " if there else ""
+            )
             raise BadInput(
-                f"The {role} {name} has not joined a farm yet. On the server's machine, {token_command(role)} "
+                f"The {role} {name} has not joined a farm yet. {others}On the server's machine, {token_command(role)} "
                 f"prints a token; start it with `brender-{role} --join TOKEN`, or with BRENDER_JOIN=TOKEN in its environment"
             )
     except Unreachable as error:

@@ -19,7 +19,7 @@ from brender.bus.address import (
 from brender.commands.config import Configured, read_config, run
 from brender.commands.discovery import announced
 from brender.commands.hidden_token import hide_token
-from brender.commands.joining import as_dashboard, join_as_node, join_option, new_key_option
+from brender.commands.joining import as_dashboard, join_as_node, join_option, name_of_node, new_key_option
 from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import NamedPath, cache_option, common, host_name, listen_address, server_option, site_option
 from brender.commands.output import say
@@ -349,9 +349,10 @@ def manager(
     first; a second one ends it at once."""
     from brender.roles.manager.loop import Manager
 
+    folder = DataFolder(data)
+    name = name_of_node(folder, KeyRole.MANAGER, name, join)
     begin_logging(verbose, log_format, "manager", name)
     lifeline_end = Lifeline(lifeline)
-    folder = DataFolder(data)
     page = metrics_page(metrics, "manager", data)
     membership = join_as_node(folder, KeyRole.MANAGER, name, join, server, new_key)
     control = listen_address(listen, port_base, MANAGER_PORT)

@@ -9,7 +9,7 @@ import psutil
 
 from brender.commands.config import Configured
 from brender.commands.jobspec import Size
-from brender.commands.joining import join_as_node, join_option, managers_for, new_key_option, tell_of_unknown_hosts
+from brender.commands.joining import join_as_node, join_option, managers_for, name_of_node, new_key_option, tell_of_unknown_hosts
 from brender.commands.lifeline import Lifeline, lifeline_option
 from brender.commands.options import NamedPath, cache_option, common, host_name, site_option
 from brender.commands.role_logs import begin_logging, log_options, say_of_role
@@ -199,10 +199,12 @@ def worker(
     from brender.roles.worker.loop import Worker
     from brender.roles.worker.setup import Setup
 
+    folder = DataFolder(data)
+    if not slots:
+        name = name_of_node(folder, KeyRole.WORKER, name, join)
     begin_logging(verbose, log_format, "worker", name)
     allow_many_files()  # a still of a thousand pieces is merged with all of them open
     lifeline_end = Lifeline(lifeline)
-    folder = DataFolder(data)
     if unknown := set(types) - job_types().keys():
         raise BadInput(f"--job-type: there is no job type {', '.join(sorted(unknown))}; there are: {', '.join(job_types())}")
     kept = confinement(sandbox, limit_memory * 2**20, readable, roots, folder.root)
