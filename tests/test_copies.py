@@ -88,7 +88,7 @@ def test_two_jobs_do_not_copy_to_the_same_files() -> None:
     world.add_worker("one")
     world.submit(copied(output="/renders/a"))
     refused = world.submit(copied(output="/renders/b"))
-    assert refused.message.endswith("in /delivery/shot, and has not ended. Choose another --copy-to, or cancel that job")
+    assert "in /delivery/shot, and has not ended. Choose another folder for the copies (--copy-to)," in refused.message
     assert "writes the same files" in world.submit(animation("1-3", output="/delivery/shot")).message
 
 

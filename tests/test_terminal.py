@@ -440,7 +440,7 @@ def test_a_render_that_was_killed_is_gone_on_with_by_the_same_command(bpy: Blend
         first.kill()
     until(lambda: not DataFolder(tmp_path / "data").is_locked("server"), 20)
     other = subprocess.run([*words, "--frames", "1-3"], capture_output=True, text=True, timeout=60, check=False)
-    assert other.returncode and "has not ended. Choose another --output, or cancel that job" in other.stderr
+    assert other.returncode and "has not ended. Choose another output folder (--output), or cancel that job" in other.stderr
     again = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert again.returncode == 0, again.stderr
     assert "An earlier render of this was cut off. This one goes on from there" in again.stdout

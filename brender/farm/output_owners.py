@@ -26,11 +26,11 @@ def may_own(farm: Farm, spec: JobSpec, kind: JobType) -> tuple[Output, ...]:
     for place, owned in enumerate(outputs):
         folder, pattern = owned
         other = farm.owners.get(owned, spec.id) if pattern else spec.id
-        option = "--copy-to" if place else "--output"
+        another = "folder for the copies (--copy-to)" if place else "output folder (--output)"
         if other != spec.id:
             raise Conflict(
                 f"The job {farm.jobs[other].called} writes the same files, {pattern} in {folder}, and has not ended. "
-                f"Choose another {option}, or cancel that job"
+                f"Choose another {another}, or cancel that job"
             )
         for job, going in farm.deleting.items():
             if _overlap(owned, going):

@@ -18,7 +18,7 @@ def check_trust(facts: FileFacts, trusted: bool | None, yes: str, no: str) -> tu
     if trusted is None:
         things = "1 thing needs" if count == 1 else f"{count} things need"
         raise BadInput(
-            f"{things} trust in {facts.path}: {shown}. Give {yes} to let {'it' if count == 1 else 'them'} run, or "
+            f"{things} trust in {facts.path}: {shown}. Choose {yes} to let {'it' if count == 1 else 'them'} run, or "
             f"{no} to render without: what {'it moves' if count == 1 else 'they move'} then stands still"
         )
     runs = "does" if count == 1 else "do"

@@ -73,6 +73,8 @@ blueprint = Blueprint("v1-submitting", __name__)
 _NOT_SENT = "not sent"
 #: Folders that are tried, where each is another job's.
 _TRIES = 20
+#: How its submitter lets the scripts of a file run, or has it rendered without them: the words of the form, and those of the API.
+_TRUST_OR_NOT = ('Trust it (by the API: "trusted": true)', 'Render without ("trusted": false)')
 
 
 @endpoint(blueprint, "POST", "/jobs", body=Submission, needed="submit", answer=answers.Submitted)
@@ -84,7 +86,7 @@ def submit(body: Submission) -> Any:
     spec = msgspec.structs.replace(spec, warnings=warnings)
     if spec.facts is not None and path is not None and body.source is not None:
         check_missing(spec.facts, body.allow_missing)
-        cautions = check_trust(spec.facts, body.trusted, '"trusted": true (Trust it)', '"trusted": false (Render without)')
+        cautions = check_trust(spec.facts, body.trusted, *_TRUST_OR_NOT)
         spec = msgspec.structs.replace(spec, warnings=(*spec.warnings, *cautions))
         if body.source.upload:
             spec = _send(spec, path, upload_folder(body.source.upload), body.addons)
@@ -106,7 +108,7 @@ def submit_again(spec: JobSpec, trusted: bool | None, in_new_folder: bool) -> di
     """Submit *spec*, which has the file of an earlier job (`earlier_job`); *in_new_folder*: where its folder is another job's, to
     the next that is free. Raises `BrenderError`."""
     if spec.facts is not None:
-        cautions = check_trust(spec.facts, trusted, '"trusted": true (Trust it)', '"trusted": false (Render without)')
+        cautions = check_trust(spec.facts, trusted, *_TRUST_OR_NOT)
         spec = msgspec.structs.replace(spec, warnings=cautions)
     for _ in range(_TRIES if in_new_folder and spec.output else 0):
         try:
