@@ -63,7 +63,10 @@ class _Code(FlaskForm):  # type: ignore[misc]
 def ask_for_code(body: CodeWanted) -> Any:
     """Ask for a code by which a person signs this program in (RFC 8628, in JSON). No token is needed."""
     if not there_are_users():
-        raise Conflict("This farm has no users yet: its dashboard printed a link that makes the first admin")
+        raise Conflict(
+            "This farm has no users yet. When `brender farm` (or `brender-dashboard`) started, it printed a link. "
+            "The first admin is made there"
+        )
     if not may_try("a code"):
         raise TooManyRequests("Too many codes were asked for from this address: wait half a minute, then try again")
     secret = secrets.token_urlsafe(32)

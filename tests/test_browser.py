@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -420,6 +421,29 @@ def test_the_submit_page_keeps_its_button_in_sight_and_asks_before_a_chosen_file
         with page.expect_event("dialog", lambda dialog: dialog.type == "beforeunload"):
             page.get_by_role("link", name="Submit a job").click()
         expect(page.locator("#file-line")).to_be_visible()
+
+
+def test_a_job_has_the_same_color_in_the_lanes_at_each_visit_and_the_legend_names_it(page: Page, folder: DataFolder) -> None:
+    make_users(folder)
+    now, other = time.time(), "b" * 16
+    of = {"task": 1, "worker": "w", "manager": "m", "granted": now - 900, "started": now - 900, "outcome": "completed"}
+    first = new("attempt", "one", {**of, "job": JOB_ID, "finished": now - 300})
+    later = new("attempt", "other", {**of, "job": other, "task": 2, "started": now - 200, "finished": now - 60})
+    with served(folder) as dashboard, contextlib.closing(open_for_writing(str(folder.database))) as database:
+        node = {"name": "render-01", "incarnation": 1, "last_seen": now}
+        manager = new("manager", "m", node | {"status": "online"})
+        worker = new("worker", "w", node | {"manager": "m", "status": "idle"})
+        jobs = [new("job", id, JOB | {"name": name}) for id, name in ((JOB_ID, "sh_020"), (other, "sh_030"))]
+        tasks = [new("task", number, {"job": id, "number": 0, "status": "active"}) for number, id in ((1, JOB_ID), (2, other))]
+        writer = Writer(database)
+        writer.commit([put("project", "default", {}), manager, worker, *jobs, *tasks, first])
+        sign_in_as(page, dashboard.url, "anna")
+        color = "item => getComputedStyle(item.querySelector('i')).backgroundColor"
+        before = page.locator("#legend li").filter(has_text="sh_020").evaluate(color)
+        writer.commit([later])
+        page.reload()
+        expect(page.locator("#legend")).to_contain_text("sh_030")
+        assert page.locator("#legend li").filter(has_text="sh_020").evaluate(color) == before
 
 
 def test_a_page_that_hears_nothing_shows_its_state_as_of_then_and_says_so_in_one_box(page: Page, folder: DataFolder) -> None:

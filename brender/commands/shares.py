@@ -79,7 +79,7 @@ def shares(
         list(_lines(answer)),
         empty="Nobody has used the farm yet",
     )
-    say(f"What was used counts half after {duration(answer['half_life'])}")
+    say(f"Older work counts less: half after {duration(answer['half_life'])}")
     weights = [row for row in answer.get("weights", ()) if row["kind"] != QuotaKind.FARM]
     if weights:
         say("")

@@ -123,6 +123,7 @@
     byId("all-attention").classList.toggle("d-none", first.length === told.attention.length);
     byId("all-attention").textContent = `and ${told.attention.length - first.length} more`;
     byId("empty").classList.toggle("d-none", told.active.length > 0);
+    byId("nothing").textContent = told.rendering ? `No job waits. ${farm.several(told.rendering, "worker finishes its", "workers finish their")} last task.` : "Nothing is to be rendered.";
     byId("attention-section").classList.toggle("d-none", told.attention.length === 0);
     const unfinished = ["active", "queued", "paused"].reduce((sum, status) => sum + (told.jobs[status] || 0), 0);
     byId("more").classList.toggle("d-none", unfinished <= told.active.length);

@@ -1,6 +1,6 @@
-// Workers' lanes: what each did in the last hour or night, a strip of tasks colored by job, drawn on one canvas a worker.
+// Workers' lanes: what each did in the last hour or night, a strip of tasks colored by job, drawn on one canvas a worker, and which job has which color.
 const lanes = (() => {
-  const height = 22, hues = 8, pagesMost = 50;
+  const height = 22, pagesMost = 50, namedMost = 8;
   const byId = (id) => document.getElementById(id);
   const style = getComputedStyle(document.documentElement);
   const jobs = new Map(); // id: { name, color }
@@ -9,10 +9,15 @@ const lanes = (() => {
 
   function readColors() {
     const value = (name) => style.getPropertyValue(name).trim();
-    colors = { fail: value("--fail"), edge: value("--bg"), jobs: Array.from({ length: hues }, (_, n) => value(`--job-${n + 1}`)) };
+    colors = { fail: value("--fail"), edge: value("--bg") };
+  }
+  // The color of a job follows from its id alone, so that it is the same at each visit; none is near the red of failures.
+  function colorOf(id) {
+    const mixed = [...id].reduce((sum, letter) => Math.imul(sum ^ letter.charCodeAt(0), 16777619), 2166136261) >>> 0;
+    return `oklch(${[0.55, 0.66, 0.77][mixed % 3]} 0.13 ${65 + ((mixed >>> 4) % 12) * 24})`;
   }
   function job(id, name) {
-    if (!jobs.has(id)) jobs.set(id, { id, name, color: jobs.size % hues });
+    if (!jobs.has(id)) jobs.set(id, { id, name, color: colorOf(id) });
     return jobs.get(id);
   }
 
@@ -97,7 +102,7 @@ const lanes = (() => {
       if (end <= drawn && !isFailed) return; // within a pixel that is drawn already
       drawn = end;
       pen.globalAlpha = isFailed || span.outcome === "completed" || span.outcome === "live" ? 1 : 0.4;
-      pen.fillStyle = isFailed ? colors.fail : colors.jobs[span.job.color];
+      pen.fillStyle = isFailed ? colors.fail : span.job.color;
       pen.fillRect(start, 0, end - start, tall);
       if (end - start > 6 * scale && end < width) {
         pen.globalAlpha = 1;
@@ -140,12 +145,34 @@ const lanes = (() => {
       tell(row);
       if (row.visible) draw(row);
     });
+    legend();
     byId("alone").classList.toggle("d-none", sorted.length > 0);
     const cut = byId("cut"), shown = from > wall - seconds + 1;
     cut.classList.toggle("d-none", !shown);
     if (shown) cut.textContent = `Tasks that ended before ${farm.clock(from)} are not shown: there are too many.`;
     const marks = Array.from({ length: 5 }, (_, n) => farm.element("span", "", n === 4 ? "now" : farm.clock(wall - seconds * (1 - n / 4))));
     byId("axis").replaceChildren(...(sorted.length ? marks : []));
+  }
+  // The jobs that most of the time went to, each with its color.
+  function legend() {
+    const spent = new Map();
+    let failed = false;
+    rows.forEach((row) => spansOf(row).forEach((span) => {
+      failed ||= span.outcome === "failed" || span.outcome === "lost";
+      spent.set(span.job, (spent.get(span.job) || 0) + Math.min(span.end, wall) - span.start);
+    }));
+    const named = [...spent.keys()].sort((one, other) => spent.get(other) - spent.get(one)), first = named.slice(0, namedMost);
+    const now = JSON.stringify([first.map((each) => each.id), named.length, failed]);
+    if (byId("legend").dataset.now === now) return;
+    byId("legend").dataset.now = now;
+    const line = (color, made) => {
+      const inside = farm.element("li"), square = farm.element("i");
+      square.style.background = color;
+      inside.append(...(color ? [square] : []), made);
+      return inside;
+    };
+    byId("legend").replaceChildren(...first.map((each) => line(each.color, farm.link(`/jobs/${each.id}`, each.name, ""))),
+      ...(named.length > first.length ? [line("", `and ${farm.several(named.length - first.length, "more job", "more jobs")}`)] : []), ...(failed ? [line("var(--fail)", "failed or lost")] : []));
   }
   // The share of the time, since the first task that is shown, in which the workers that are there rendered.
   function busy() {

@@ -1,7 +1,8 @@
 // Small plots, drawn as SVG: points or a line of numbers over others, in colours of their groups.
 const plot = (() => {
   const space = "http://www.w3.org/2000/svg";
-  const width = 720, height = 180, left = 60, bottom = 24;
+  // About as wide as a plot is on the page, so that its numbers can be read.
+  const width = 480, height = 160, left = 58, bottom = 24;
   const hues = [212, 28, 140, 340, 266, 50, 180, 300, 100, 0];
   const colour = (group, groups) => `hsl(${hues[groups.indexOf(group) % hues.length]} 70% 50%)`;
 
@@ -61,7 +62,7 @@ const plot = (() => {
     }
     return figure;
   }
-  // Bars, one for each of `labels`, of `points` ({x: its label, y, group}) on top of each other.
+  // Bars, one for each of `labels`, of `points` ({x: its label, y, group}) on top of each other. A group called "all" needs no legend.
   function bars(title, labels, points, show) {
     const figure = document.createElement("figure");
     figure.className = "plot";
@@ -91,7 +92,7 @@ const plot = (() => {
       svg.append(bar);
     }));
     figure.append(svg);
-    if (groups.length > 1) {
+    if (groups.length > 1 || groups[0] !== "all") {
       const legend = farm.element("div", "small d-flex flex-wrap gap-2");
       groups.forEach((group) => {
         const each = farm.element("span", "", group);

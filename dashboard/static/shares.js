@@ -28,7 +28,7 @@
   async function show() {
     const told = await farm.ask("/shares");
     byId("shares").classList.toggle("d-none", !told.projects.length);
-    byId("half-life").textContent = `What was used counts half after ${farm.span(told.half_life)}.`;
+    byId("half-life").textContent = `Older work counts less: half after ${farm.span(told.half_life)}.`;
     byId("sharing").tBodies[0].replaceChildren(...told.projects.flatMap((project) => [
       line(project.project, project, "of-project"),
       ...told.users.filter((user) => user.project === project.project).map((user) => line(user.user || "(no name)", user, "of-user")),
