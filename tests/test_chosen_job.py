@@ -33,6 +33,19 @@ def test_what_is_changed_by_name_is_the_only_job_of_it_that_has_not_ended(
     assert f"'slow' means 2 jobs. {job[:8]}, the only one that has not ended, is taken" in said.err
 
 
+def test_a_job_is_meant_by_the_beginning_of_its_name_where_no_other_job_has_that(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = animation("1-2", name="Contact sheet", paused=True)
+    world.submit(sheet)
+    assert sheet.id[:8] in command(capsys, "why", "Contact").out
+    assert f"Job {sheet.id[:8]} " in command(capsys, "resume", "Contact").out
+    assert "There is no job or worker 'contact'" in command(capsys, "why", "contact").err
+    world.submit(animation("1", name="Contact print"))
+    assert "'Contact' means 2 jobs. Write the id" in command(capsys, "cancel", "Contact").err
+    assert command(capsys, "job", "Contact sheet").code == 0
+
+
 def test_of_several_unfinished_jobs_of_a_name_the_newest_is_looked_at_and_none_is_changed(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:

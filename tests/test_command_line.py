@@ -321,6 +321,15 @@ class _Ended:
         return 1
 
 
+def test_the_word_help_prints_what_the_option_does() -> None:
+    runner = CliRunner()
+    for words in ((), ("render",), ("role", "server")):
+        said = runner.invoke(brender, ["help", *words])
+        usual = runner.invoke(brender, [*words, "--help"]).output  # (before it, the word that a render begins with)
+        assert said.exit_code == 0 and said.output.startswith("Usage: ") and usual.endswith(said.output)
+    assert "There is no command 'nothing'" in runner.invoke(brender, ["help", "nothing"]).output
+
+
 def test_no_command_s_line_in_a_help_of_80_columns_is_cut() -> None:
     runner = CliRunner()
 

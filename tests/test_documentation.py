@@ -15,6 +15,7 @@ import click
 import pytest
 
 from benchmarks.__main__ import NAMES, figure_of, machine, page
+from brender.commands.config import run
 from brender.commands.main import brender
 from brender.commands.roles import dashboard_main, manager_main, monitor_main, server_main, worker_main  # noqa: F401
 from brender.engines.disk_space import shortage
@@ -195,6 +196,21 @@ def test_pages_and_symptoms_are_opened_by_name(capsys: pytest.CaptureFixture[str
     assert command(capsys, "docs", "black-frames", "--print").out.strip().endswith("troubleshooting.html#black-frames")
     said = command(capsys, "docs", "servises")
     assert said.code == BadInput.exit_code and "Is services meant?" in said.err
+    assert command(capsys, "docs", "black", "--print").out == command(capsys, "docs", "black-frames", "--print").out
+    assert "Is needs-trust meant?" in command(capsys, "docs", "n").err
+
+
+def test_a_machine_without_a_browser_prints_the_address_alone(
+    capfd: pytest.CaptureFixture[str], built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opener = tmp_path / "xdg-open"
+    opener.write_text("#!/bin/sh\necho no method available >&2\nexit 3\n")
+    opener.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.setattr(sys, "platform", "linux")
+    with pytest.raises(SystemExit):
+        run(brender, ["docs", "services"])
+    assert capfd.readouterr() == (f"{(built / 'howto' / 'services.html').as_uri()}\n", "")
 
 
 def test_a_dashboard_serves_the_pages_before_anybody_signs_in(folder: DataFolder, built: Path) -> None:

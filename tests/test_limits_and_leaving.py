@@ -406,7 +406,10 @@ def test_a_job_whose_next_tasks_stand_behind_a_frame_of_another_says_so_until_it
     assert world.ask("job", id=job)["reason"] == "", "a moment between two frames is nothing to tell of"
     world.run(5)
     told = world.ask("job", id=job)
-    assert told["reason"] == "The only worker that can run it, a, is busy, rendering benchmark" and told["status"] == "queued"
+    assert (
+        told["reason"] == f"The only worker that can run it, a, is busy, rendering benchmark ({other[:8]})"
+        and told["status"] == "queued"
+    )
     assert "waits. The only worker" in standing(told)
     while running(world, "a") == other:
         world.finish("a")

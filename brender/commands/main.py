@@ -1,6 +1,6 @@
 """`brender`: the one program with a command for everything."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
@@ -53,6 +53,8 @@ class Commands(click.Group):
         word = args[0]
         if not context.resilient_parsing:  # (a shell that completes is told nothing)
             say_first_word(word)
+        if word == "help" and self.get_command(context, word) is None:
+            _show_help(self, context, args[1:])
         if self.get_command(context, word) is None and not word.startswith("-"):
             program = context.command_path
             if word.lower().endswith(".blend"):
@@ -74,6 +76,19 @@ class Commands(click.Group):
         command = getattr(import_module(f"brender.commands.{module}"), name.replace("-", "_"))
         assert isinstance(command, click.Command), f"{name} is a command"
         return command
+
+
+def _show_help(group: click.Group, context: click.Context, words: Sequence[str]) -> None:
+    """Print the help of *group*, or of the command in it that *words* name, and end."""
+    shown: click.Command = group
+    for word in words:
+        if not isinstance(shown, click.Group) or (below := shown.get_command(context, word)) is None:
+            raise click.UsageError(
+                f"There is no command {' '.join(words)!r}. `{context.command_path} --help` lists them", context
+            )
+        shown, context = below, click.Context(below, context, word)
+    click.echo(shown.get_help(context))
+    context.exit()
 
 
 @click.group(

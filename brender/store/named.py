@@ -36,8 +36,8 @@ class Record:
 
 
 def job_id(record: Record, start: str) -> str:
-    """Return the id of the one job whose id starts with *start*, or whose name is it; as much of an id
-    as people are told means that job alone. Raises `NotFound` or `BadInput`."""
+    """Return the id of the one job whose id starts with *start*, or whose name is it, or else starts with it; as much of an id as
+    people are told means that job alone. Raises `NotFound` or `BadInput`."""
     job = record.tables.Job
     there = job.deleting.not_in(GOING)
     if job.select().where((job.id == start) & there).exists():
@@ -49,6 +49,8 @@ def job_id(record: Record, start: str) -> str:
         by_id = {row.id for row in found}
         found += [row for row in known.where((job.name == start) & there) if row.id not in by_id]
         found.sort(key=lambda row: -row.submitted)
+    if not found and start:
+        found = [row for row in known.where(job.name.startswith(start) & there) if row.name.startswith(start)]
     if not found:
         raise NotFound(f"There is no job {start!r}. `brender jobs` lists them")
     if len(found) > 1:

@@ -9,10 +9,12 @@ from brender.model.nodes import OWNERS_USE, Standing
 from brender.model.obstacle import IT, NAMES, Obstacle, short_name
 from brender.model.power import Phase
 from brender.model.status import UNLISTED, Wanted
-from brender.model.text import harmless, plural
+from brender.model.text import harmless, plural, short_id
 from brender.scheduling.reasons import NO_WORKER
 
 STARTING = "No worker has joined yet: that takes some seconds after the server's start (`brender-worker` starts one)"
+#: Characters of a job's name that stand before its id.
+_NAME_LENGTH = 28
 _LEAVING = {
     Wanted.DRAINED: ("is about to leave, as it was asked to", "are about to leave, as they were asked to"),
     Wanted.RESTARTED: ("is about to restart", "are about to restart"),
@@ -60,11 +62,15 @@ def why_closed(farm: Farm, worker: WorkerState) -> Obstacle:
 
 
 def job_at(farm: Farm, worker_id: str) -> str:
-    """Return the name of the job that the worker *worker_id* of *farm* renders, or "" if it has begun nothing."""
+    """Return the name of the job that the worker *worker_id* of *farm* renders, and its id, since others may be called so; "" if
+    it has begun nothing."""
     worker = farm.workers.get(worker_id)
     attempt = farm.attempts.get(worker.running) if worker is not None else None
     job = farm.jobs.get(attempt.job) if attempt is not None else None
-    return job.spec.name if job is not None else ""
+    if job is None:
+        return ""
+    name = job.spec.name
+    return f"{name if len(name) <= _NAME_LENGTH else f'{name[: _NAME_LENGTH - 1]}…'} ({short_id(job.id)})"
 
 
 def why_nobody(farm: Farm) -> str:
