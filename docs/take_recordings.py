@@ -1,7 +1,7 @@
-"""Takes the recordings of the terminal that README and docs show: `brender render` of a small scene, in pseudo-terminals of
-several widths, as animated pictures (SVG).
+"""Takes the recordings of the terminal that docs show: `brender demo`, and `brender render` of a small scene, in pseudo-terminals
+of several widths, as animated pictures (SVG).
 
-python docs/take_recordings.py
+python docs/take_recordings.py [NAME ...]
 """
 
 import argparse
@@ -27,8 +27,10 @@ from brender.commands.farm import make_demo
 from brender.engines.blenders import search_blenders
 
 HERE = Path(__file__).parent / "recordings"
-WIDTHS = (60, 100, 160)
-LINES = 14
+#: Each recording: its name, the columns of its terminal, and the command.
+_RENDER = "render sh_020.blend --workers 2 --frames 1-8 --samples 32 --resolution 30 --output renders/v012"
+RECORDINGS = (("demo-100", 100, "demo"), ("render-60", 60, _RENDER), ("render-100", 100, _RENDER))
+LINES = 16
 #: What the temporary folder is shown as.
 PLACE = "/home/anna/shots"
 #: Pictures of a recording, the seconds between two while it is taken, and for which each is shown.
@@ -69,21 +71,24 @@ clip-path="url(#{unique_id}-clip-terminal)">{backgrounds}
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these recordings")
+    names = parser.parse_args().names
     HERE.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        make_demo(folder / "sh_020.blend", ())
-        for width in WIDTHS:
-            shots = record(folder, width, f"renders/v{width:03}")
-            (HERE / f"render-{width}.svg").write_text(moving(shots, width), "utf-8")
-            print(f"{width} columns: {len(shots)} pictures")
+    for name, width, command in RECORDINGS:
+        if name in (names or [name]):
+            with tempfile.TemporaryDirectory() as temporary:
+                make_demo(Path(temporary) / "sh_020.blend", ())
+                shots = record(Path(temporary), width, command)
+            (HERE / f"{name}.svg").write_text(moving(shots, width, command), "utf-8")
+            print(f"{name}: {len(shots)} pictures")
 
 
-def record(folder: Path, width: int, output: str) -> list[str]:
-    """Return what the terminal shows from moment to moment while a render runs in it, as text with its colors."""
-    words = [sys.executable, "-m", "brender.commands.main", "render", "sh_020.blend", "--data", str(folder / "data")]
-    words += ["--workers", "2", "--frames", "1-8", "--samples", "32", "--resolution", "30", "--output", output]
-    words += ["--no-dashboard", "--blender", search_blenders().found[0].path]
+def record(folder: Path, width: int, command: str) -> list[str]:
+    """Return what a terminal of *width* columns shows from moment to moment while brender's *command* runs in *folder*, as text
+    with its colors."""
+    words = [sys.executable, "-m", "brender.commands.main", *command.split(), "--data", str(folder / "data")]
+    words += ["--blender", search_blenders().found[0].path]
     mine, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, width, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.utf8", "COLORTERM": "truecolor"}
@@ -127,14 +132,16 @@ def screen(said: str) -> str:
     return "\n".join(lines).rstrip()
 
 
-def moving(shots: list[str], width: int) -> str:
-    """Return *shots* as one picture that shows them in turn; the last one only where somebody wants no motion."""
-    height = max(text.count("\n") + sum(len(Text.from_ansi(line)) > width for line in text.splitlines()) for text in shots) + 1
+def moving(shots: list[str], width: int, command: str) -> str:
+    """Return *shots* of *command* as one picture that shows them in turn; the last one only where somebody wants no motion."""
+    asked = f"$ brender {command}"
+    height = max(text.count("\n") + sum(len(Text.from_ansi(line)) > width for line in text.splitlines()) for text in shots)
+    height += 1 + len(asked) // width
     inner = []
     for number, text in enumerate(shots):
         console = Console(width=width, record=True, file=io.StringIO(), force_terminal=True, color_system="truecolor")
         lines = (text + "\n" * (height + 1)).split("\n")[: height + 1]
-        for line in ["$ brender render sh_020.blend --workers 2", *lines]:
+        for line in [asked, *lines]:
             console.print(Text.from_ansi(line), highlight=False)
         made = console.export_svg(title=f"{width} columns", theme=THEME, code_format=FORMAT, unique_id=f"w{width}p{number}")
         inner.append(f'<g class="shot" style="animation-delay:{number * SHOWN_SECONDS:.1f}s">{made}</g>')
@@ -153,5 +160,4 @@ def moving(shots: list[str], width: int) -> str:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()
