@@ -240,14 +240,12 @@ def login() -> Response | str | tuple[str, int]:
 
 @blueprint.route("/setup", methods=["GET", "POST"])
 def setup() -> Response | str | tuple[str, int]:
-    """The one-time link: who has it makes the first admin. With ``look`` it lets a guest in, as `look_around`."""
+    """The one-time link: who has it makes the first admin."""
     wanted, shown = farm().settings.setup, request.args.get("token", "")
     if there_are_users() or not wanted or not may_try("setup") or not _same(wanted, shown):
         raise Forbidden(
             "This link is not good (any more). Sign in, or start the dashboard again for a new one while there are no users"
         )
-    if "look" in request.args:
-        return _let_look()
     form = FirstAdmin()
     if not form.validate_on_submit():
         return render_template("setup.html", form=form, token=shown), 200 if request.method == "GET" else 400
@@ -265,16 +263,12 @@ def setup() -> Response | str | tuple[str, int]:
     return redirect(_next())
 
 
-@blueprint.post("/look")
+@blueprint.route("/look", methods=["GET", "POST"])
 def look_around() -> Response:
     """With the one-time link one may also only look around, without an account."""
     wanted = farm().settings.setup
-    if there_are_users() or not wanted or not _same(wanted, request.form.get("token", "")):
+    if there_are_users() or not wanted or not may_try("setup") or not _same(wanted, request.values.get("token", "")):
         raise Forbidden("This link is not good (any more)")
-    return _let_look()
-
-
-def _let_look() -> Response:
     session.clear()
     login_user(_guest())
     return redirect(_next())

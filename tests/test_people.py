@@ -378,8 +378,8 @@ def test_a_wrong_setup_link_is_refused(folder: DataFolder, token: str) -> None:
 def test_the_link_of_a_render_shows_its_page_at_once_and_only_with_its_secret(folder: DataFolder) -> None:
     open_for_writing(str(folder.make().database)).close()
     guest = Browser(application(folder, setup="the-setup-secret"), "")
-    assert guest.get("/setup?token=wrong&look=1&next=/jobs/").status_code == 403
-    assert guest.get("/setup?token=the-setup-secret&look=1&next=/jobs/").location == "/jobs/"
+    assert guest.get("/look?token=wrong&next=/jobs/").status_code == 403
+    assert guest.get("/look?token=the-setup-secret&next=/jobs/").location == "/jobs/"
     assert guest.get(f"{API}/jobs").status_code == 200
 
 

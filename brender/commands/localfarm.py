@@ -69,8 +69,8 @@ class LocalFarm:
         first one and then leads there; or with *to_look* one that shows the page at once, to a guest who can change nothing."""
         with client(None, self.folder.root) as connection:
             users = connection.ask("about")["users"]
-        look = "&look=1" if to_look else ""
-        return self.dashboard_url + path if users else f"{self._setup_url}{look}&next=/{path}"
+        first = self._setup_url.replace("setup?", "look?", 1) if to_look else self._setup_url
+        return self.dashboard_url + path if users else f"{first}&next=/{path}"
 
     def check(self) -> None:
         """Start again what has died. Call it now and then."""
