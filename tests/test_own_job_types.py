@@ -250,8 +250,10 @@ def test_a_type_that_cannot_be_loaded_is_answered_alike_by_the_api_and_the_comma
     folder.job_types.mkdir(parents=True)
     (folder.job_types / "raises.py").write_text("1 / 0\n")
     (folder.job_types / "gone.py").symlink_to(folder.root / "nothing")
+    (folder.job_types / "contact_sheet.py").write_text("def compile(:\n")
     browser = Browser(application(folder))
-    for name, why in (("raises", "line 1: ZeroDivisionError"), ("gone", "No such file")):
+    shown = (("raises", "line 1: ZeroDivisionError"), ("gone", "No such file"), ("contact-sheet", "line 1: invalid syntax"))
+    for name, why in shown:
         said = command(capsys, "submit", "--data", folder.root, "--type", name).err
         for way in ("jobs", "estimate"):
             refused = browser.post(f"/api/v1/{way}", {"job_type": name})

@@ -97,7 +97,9 @@ def own_type(folder: Path, name: str) -> TypeFile | None:
     found, broken = type_files(folder)
     if name in found:
         return found[name]
-    said = [_said_of_file(file, reason) for file, reason in broken.items() if file.stem == name]
+    # (A file is often named as Python names modules: contact_sheet.py declares contact-sheet.)
+    called = name.replace("-", "_")
+    said = [_said_of_file(file, reason) for file, reason in broken.items() if file.stem.replace("-", "_") == called]
     said += [_said_of_installed(name, reason) for each, reason in problems_of_installed().items() if each == name]
     if said:
         raise BadInput(said[0])
