@@ -29,7 +29,15 @@ from brender.blender_addon.brender_farm.client import (
     is_own_machine,
 )
 from brender.blender_addon.brender_farm.fetching import Arriving, folder_names, folder_of, held, slot_key
-from brender.blender_addon.brender_farm.sending import bring, check_missing, is_there, is_used, outlook, outlook_of_all
+from brender.blender_addon.brender_farm.sending import (
+    STAY_AT_THE_FARM,
+    bring,
+    check_missing,
+    is_there,
+    is_used,
+    outlook,
+    outlook_of_all,
+)
 from brender.blender_addon.build import addon_zip
 from brender.commands.localfarm import FarmPlan, LocalFarm
 from brender.engines.command_line import script_in
@@ -198,7 +206,7 @@ def test_frames_that_the_farm_keeps_itself_are_fetched_even_where_they_are_seen(
 def test_what_a_job_comes_to_is_said_in_words() -> None:
     time = {"seconds": 9600.0, "words": "about 2 h 40 min"}
     told = {"frames": 240, "workers": 5, "time": time, "output": "", "warnings": ["A warning"]}
-    assert outlook(told) == ["240 frames, about 2 h 40 min on 5 workers", "The farm keeps the frames", "A warning"]
+    assert outlook(told) == ["240 frames, about 2 h 40 min on 5 workers", STAY_AT_THE_FARM, "A warning"]
 
 
 def test_what_several_scenes_come_to_is_said_of_each_and_what_is_said_of_all_once() -> None:

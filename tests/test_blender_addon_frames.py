@@ -129,6 +129,7 @@ class _Striped(Farm):
     def __init__(self, states: str) -> None:
         super().__init__("http://farm", "token")
         self.states = states
+        self.lacks = 0
         self.asked: list[str] = []
 
     def ask(self, path: str, body: Any = None) -> Any:
@@ -137,6 +138,9 @@ class _Striped(Farm):
 
     def download(self, path: str, target: str, progress: Any) -> None:
         self.asked.append(path)
+        if self.lacks:
+            self.lacks -= 1
+            raise FarmError("There is no such picture", "404")
         Path(target).write_bytes(b"a picture")
 
 
@@ -149,6 +153,15 @@ def test_the_picture_of_a_job_is_asked_for_when_it_changed_and_no_oftener(tmp_pa
     farm.states = "ccf"
     poster.look(farm, job | {"units_done": 2}, str(tmp_path))
     assert poster.states == "ccf" and len(farm.asked) == 3, "the picture of a job that is not done stays"
+
+
+def test_a_picture_that_is_still_on_its_way_is_asked_for_again(tmp_path: Path) -> None:
+    farm, poster, job = _Striped("c"), Poster(), {"id": "j", "status": "completed", "units_done": 1}
+    farm.lacks = 1
+    poster.look(farm, job, str(tmp_path))
+    assert not poster.path
+    poster.look(farm, job, str(tmp_path))
+    assert Path(poster.path).exists()
 
 
 def test_a_job_of_one_frame_has_a_picture_too(tmp_path: Path) -> None:

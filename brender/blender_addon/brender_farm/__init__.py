@@ -16,9 +16,9 @@ bl_info = {
 
 def _parts():
     # Not before it is registered: Blender reads bl_info alone first, and tests run what knows no bpy by itself.
-    from . import cards, form, jobs, panel, preferences, submit, upkeep
+    from . import cards, form, jobs, panel, preferences, progress, submit, upkeep
 
-    return cards, preferences, form, submit, jobs, panel, upkeep
+    return cards, progress, preferences, form, submit, jobs, panel, upkeep
 
 
 def register():

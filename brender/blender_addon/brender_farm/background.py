@@ -91,6 +91,8 @@ class Working:
         if self._work.going:
             return {"PASS_THROUGH"}
         _remove_timer()
+        # Once more when this event is over: without the timer, Blender may draw nothing until the mouse moves.
+        bpy.app.timers.register(state.redraw, first_interval=_LOOK_SECONDS)
         return self._end(context)
 
     def cancel(self, context):
@@ -117,6 +119,7 @@ class Working:
         except Exception as error:  # whatever it is, the artist hears of it in one sentence
             self.report({"ERROR"}, f"The add-on made a mistake, and nothing is submitted: {type(error).__name__}: {error}")
             return False
+        state.page = ""
         self._work = state.work = Work(farm, doing)
         return True
 

@@ -8,6 +8,8 @@ from .client import FarmError
 from .form import check_camera
 from .sending import is_there
 
+#: What is no problem, and only said.
+UNSAVED = "Your unsaved changes are rendered too"
 _NAMED_MOST = 3
 #: What may have drivers, of all that a file has.
 _DRIVEN = ("objects", "meshes", "materials", "node_groups", "shape_keys", "armatures", "cameras", "lights", "worlds", "scenes")
@@ -19,7 +21,7 @@ def amiss(scene):
     if not bpy.data.filepath:
         found.append("This file was never saved: save it first")
     elif bpy.data.is_dirty:
-        found.append("What you have not saved is sent too")
+        found.append(UNSAVED)
     try:
         check_camera(scene)
     except FarmError as error:

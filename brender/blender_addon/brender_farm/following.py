@@ -13,7 +13,7 @@ TARGETS = [
     (SEQUENCER, "Into the Sequencer", "Bring the job's frames into the Sequencer, as an image strip, as they arrive"),
 ]
 #: What is said of a picture in the Image Editor where none is open.
-NOT_OPEN = ", of which none is open: open one, and choose it there"
+NOT_OPEN = ". No Image Editor is open: open one, and choose it there"
 #: The bytes of a job's name that stay in an image's, which may have a number after it.
 _IN_NAME = 55
 _FILMS = {".mp4", ".mkv", ".mov", ".avi", ".webm", ".ogv", ".mpg"}
@@ -30,25 +30,29 @@ class Followed:
         self._is_open = True
         self._is_placed = False
 
-    def show(self, context):
-        """Show the frames that are here now; return where, in words. Raises `FarmError`."""
+    def show(self, context, opens=False):
+        """Show the frames that are here now; return where, in words. *opens*: an Image Editor is opened where none is. Raises
+        `FarmError`."""
         if not self.arriving.frames:
             return f"{self.arriving.name} has no finished frames yet: they are shown as they arrive"
         place = "the Image Editor" if self.target == IMAGE else "the Sequencer"
-        (self._show_image if self.target == IMAGE else self._show_strip)(context)
+        if self.target == IMAGE:
+            self._show_image(context, opens)
+        else:
+            self._show_strip(context)
         paths = self.arriving.paths
         many = "1 frame" if len(paths) == 1 else f"{len(paths)} frames"
         more = "" if self.arriving.is_ended else "; the others follow as they arrive"
-        where = place if self._is_open else f"{place}{NOT_OPEN}"
-        return f"{self.shown} is in {where}: {many} from {os.path.dirname(paths[0])}{more}"
+        what = f"{many} from {os.path.dirname(paths[0])}{more}"
+        return f"{self.shown} is in {place}: {what}" if self._is_open else f"{self.shown} is loaded: {what}{NOT_OPEN}"
 
-    def _show_image(self, context):
+    def _show_image(self, context, opens):
         wanted, paths = self.arriving.wanted, self.arriving.paths
         image = bpy.data.images.get(self.shown) if self.shown else self._loaded_before(paths[0])
         if image is not None:
             image.reload()
             self.shown = image.name
-            if self._is_placed:
+            if self._is_placed and (self._is_open or not opens):
                 return
         else:
             image = self._loaded(paths[0])
@@ -57,7 +61,7 @@ class Followed:
             image.source = "MOVIE"
         elif len(wanted) > 1:
             image.source = "SEQUENCE"
-        space = show(context, image)
+        space = show(context, image, opens)
         self._is_open = space is not None
         if space is not None and image.source == "SEQUENCE":
             space.image_user.frame_start = wanted[0]
@@ -103,11 +107,22 @@ class Followed:
         strip.frame_final_duration = wanted[-1] - wanted[0] + 1
 
 
-def show(context, image):
-    """Show *image* in the first Image Editor that there is; return its space, or ``None``."""
+def show(context, image, opens=False):
+    """Show *image* in the first Image Editor that there is; return its space, or ``None`` where none is. *opens*: open one, if
+    Blender's own renders open a window too (Preferences, Interface, Temporary Editors). Where they take the place of another
+    editor instead, none is opened: from an operator that waits, that can crash Blender."""
+    space = _editor(context)
+    if space is None and opens and not bpy.app.background and context.preferences.view.render_display_type == "WINDOW":
+        bpy.ops.render.view_show("INVOKE_DEFAULT")
+        space = _editor(context)
+    if space is not None:
+        space.image = image
+    return space
+
+
+def _editor(context):
     for window in context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "IMAGE_EDITOR":
-                area.spaces.active.image = image
                 return area.spaces.active
     return None

@@ -75,7 +75,8 @@ class BRENDER_form(bpy.types.PropertyGroup):
     job_name: bpy.props.StringProperty(name="Name", description="The job's name; empty: the file's")
     project: bpy.props.StringProperty(name="Project", default="default")
     output: bpy.props.StringProperty(
-        name="Frames go to", description="A folder as the farm's machines see it; empty: the farm keeps the frames"
+        name="Frames go to",
+        description="A folder as the farm's machines see it; empty: the frames stay at the farm until you load them",
     )
     priority: bpy.props.EnumProperty(name="Priority", items=PRIORITIES, default="50")
     paused: bpy.props.BoolProperty(name="Submit it paused")

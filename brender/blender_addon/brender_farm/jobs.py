@@ -112,7 +112,7 @@ class BRENDER_OT_load(Working, bpy.types.Operator):
     def finish(self, context, result):
         earlier = state.followed.pop((self.job, self.target), None)
         followed = following.Followed(self._arriving, self.target, earlier.shown if earlier else "")
-        self.report({"INFO"}, followed.show(context))
+        self.report({"INFO"}, followed.show(context, opens=True))
         if not self._arriving.is_ended:
             state.followed[self.job, self.target] = followed
 
@@ -135,7 +135,7 @@ class BRENDER_OT_to_render_result(Working, bpy.types.Operator):
         key = slot_key(self._arriving.name, self.job)
         inexact = render_result.load(context, path, f"{key}, frame {frame}", key)
         image = render_result.image()
-        is_shown = following.show(context, image) is not None
+        is_shown = following.show(context, image, opens=True) is not None
         said = f"Frame {frame} of {self._arriving.name} is in the Render Result, slot {image.render_slots.active_index + 1}"
         where = "" if is_shown else ": Render, View Render shows it"
         self.report({"INFO"}, f"{said}{where}{f' ({inexact})' if inexact else ''}")

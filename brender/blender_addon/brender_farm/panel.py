@@ -4,8 +4,10 @@ import time
 
 import bpy
 
-from . import cards, form, jobs, preferences, state
+from . import cards, checks, form, jobs, preferences, state
 from .preferences import who
+from .progress import draw_words, draw_work
+from .sending import GROUP_OF_MISSING
 
 _ICONS = {
     "queued": "TIME",
@@ -15,7 +17,8 @@ _ICONS = {
     "failed": "ERROR",
     "canceled": "X",
 }
-_LETTERS_MOST = 60
+#: A label with so many letters is not cut.
+_LABEL_MOST = 22
 #: How large the picture of a job is, in buttons.
 _PICTURE_SCALE = 3.5
 _ENDED = ("completed", "failed", "canceled")
@@ -37,7 +40,7 @@ class BRENDER_PT_farm(_Panel, bpy.types.Panel):
         if not preferences.has_token(context):
             layout.label(text="Which farm, and who you are there:")
             layout.prop(preferences.addon(context), "address")
-            _draw_work(layout)
+            draw_work(layout)
             row = layout.row(align=True)
             row.operator("brender.sign_in", icon="URL")
             row.operator("brender.paste_token", text="Paste a token…")
@@ -47,7 +50,7 @@ class BRENDER_PT_farm(_Panel, bpy.types.Panel):
         row.label(text=who() if state.me else preferences.addon(context).address, icon="CHECKMARK" if state.me else "WORLD")
         row.operator("brender.connect", text="" if state.me else "Connect", icon="FILE_REFRESH")
         if state.problem:
-            _words(layout, state.problem, "ERROR")
+            draw_words(layout, state.problem, "ERROR")
         if state.signed_out:
             row = layout.row(align=True)
             row.operator("brender.sign_in", icon="URL")
@@ -79,7 +82,7 @@ class BRENDER_PT_farm(_Panel, bpy.types.Panel):
                 column.use_property_split = False
                 for each in bpy.data.scenes:
                     column.prop(each.brender, "is_chosen", text=each.name)
-        self._draw_submit(layout)
+        self._draw_submit(scene, layout)
         for name, fields in groups.items():
             group = chosen.groups.get(name)
             if group is None or not fields:
@@ -88,18 +91,20 @@ class BRENDER_PT_farm(_Panel, bpy.types.Panel):
             if _folded(layout, group, "is_open", f"{name} *" if is_set else name):
                 for setting, item in fields:
                     _field(layout, scene, setting, item)
-        if _folded(layout, chosen, "show_more", "Name, project, folder and trust"):
+        if _folded(layout, chosen, "show_more", GROUP_OF_MISSING):
             for name in ("job_name", "project", "output", "each_layer", "trust", "allow_missing", "paused"):
                 layout.prop(chosen, name)
 
-    def _draw_submit(self, layout):
+    def _draw_submit(self, scene, layout):
         for number, line in enumerate(state.forecast):
-            _words(layout, line, "NONE" if number else "RENDER_ANIMATION")
+            draw_words(layout, line, "NONE" if number else "RENDER_ANIMATION")
         for line in state.warnings:
-            _words(layout, line, "ERROR")
-        _draw_work(layout)
+            draw_words(layout, line, "INFO" if line == checks.UNSAVED else "ERROR")
+        if state.is_missing or scene.brender.allow_missing:
+            layout.prop(scene.brender, "allow_missing")
+        draw_work(layout)
         for line in state.outlook:
-            _words(layout, line)
+            draw_words(layout, line)
         column = layout.column()
         column.enabled = state.work is None
         column.scale_y = 1.3
@@ -144,21 +149,13 @@ class BRENDER_PT_jobs(_Panel, bpy.types.Panel):
             row.operator("brender.to_render_result", text="", icon="RENDER_RESULT").job = job["id"]
             row.operator("brender.open", text="", icon="URL").job = job["id"]
             if job["status"] == "failed" and job["reason"]:
-                _words(box, job["reason"])
-
-
-def _draw_work(layout):
-    """Draw what goes on."""
-    if state.work is not None:
-        row = layout.row()
-        _words(row, state.work.words or "Asking the farm…", "SORTTIME")
-        row.operator("brender.stop", text="", icon="X")
+                draw_words(box, job["reason"])
 
 
 def _draw_waiting(layout):
     """Draw what is sent later."""
     if state.sending is not None:
-        _words(layout, state.sending.words or "Sending what waits…", "SORTTIME")
+        draw_words(layout, state.sending.words or "Sending what waits…", "SORTTIME")
     for entry in state.waiting:
         box = layout.box()
         row = box.row(align=True)
@@ -167,7 +164,7 @@ def _draw_waiting(layout):
             made = row.operator("brender.waiting", text="", icon=icon)
             made.entry, made.action = entry.id, action
         if entry.problem:
-            _words(box, entry.problem, "ERROR")
+            draw_words(box, entry.problem, "ERROR")
 
 
 def _is_followed(job, target):
@@ -192,25 +189,15 @@ def _actions(status):
 
 
 def _field(layout, scene, setting, item):
-    """Draw one setting: what is so while it is empty stands in the field, or before Blender 4.1 in its label."""
+    """Draw one setting: what is so while it is empty stands in the field. Before Blender 4.1 fields cannot show that: where it is
+    short, it stands in the label."""
     own = form.as_the_scene(scene, setting["name"]) if setting["from_file"] else ""
     absent = own or setting["absent"]
     if bpy.app.version >= (4, 1, 0):
         layout.prop(item, "text", text=setting["label"], placeholder=absent)
     else:
-        layout.prop(item, "text", text=f"{setting['label']} ({absent})" if absent else setting["label"])
-
-
-def _words(layout, text, icon="NONE"):
-    """Draw *text* in as many lines as it takes."""
-    line = ""
-    column = layout.column(align=True)
-    for word in text.split():
-        if line and len(line) + len(word) >= _LETTERS_MOST:
-            column.label(text=line, icon=icon)
-            line, icon = "", "NONE"
-        line = f"{line} {word}".strip()
-    column.label(text=line, icon=icon)
+        label = f"{setting['label']} ({absent})"
+        layout.prop(item, "text", text=label if absent and len(label) <= _LABEL_MOST else setting["label"])
 
 
 _CLASSES = (BRENDER_PT_farm, BRENDER_PT_jobs)

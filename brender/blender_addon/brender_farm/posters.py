@@ -16,6 +16,8 @@ COLORS = {
     "x": (0.4, 0.4, 0.4),
 }
 _WITH_PICTURE = "cw"
+#: So often a picture is asked for again that is not there (yet).
+_TRIES_MOST = 12
 #: How high the strip is, and the gap above it, as parts of the picture's width.
 _STRIP, _GAP = 0.08, 0.03
 
@@ -28,6 +30,7 @@ class Poster:
         self.states = ""
         self._part = None
         self._known = None
+        self._tries = 0
 
     def look(self, farm, job, folder):
         """Ask *farm* for what changed of *job*, one of its list; the frame goes to *folder*. Raises `FarmError`."""
@@ -45,9 +48,12 @@ class Poster:
                 farm.download(f"/jobs/{job['id']}/thumbnails/{part}", target, lambda done, whole: None)
                 self.path, self._part = target, part
             except FarmError as error:
-                if error.code != "404":  # (a frame without a picture, such as one that was deleted)
+                if error.code != "404":  # (a frame without a picture, or one whose picture is still on its way)
                     raise
-        self._known = now
+                self._tries += 1
+                if self._tries < _TRIES_MOST:
+                    return
+        self._known, self._tries = now, 0
 
 
 def with_strip(pixels, width, height, states):

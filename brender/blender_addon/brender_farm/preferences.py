@@ -10,6 +10,7 @@ import bpy
 from . import state
 from .background import Working, end
 from .client import WHERE, Farm, FarmError, checked_address, is_own_machine, unlike
+from .progress import draw_work
 from .signing_in import sign_in, sign_out
 
 _ORIGIN = os.path.join(os.path.dirname(__file__), "origin.json")
@@ -152,8 +153,7 @@ class BRENDER_preferences(bpy.types.AddonPreferences):
         else:
             row.operator("brender.sign_in")
         row.operator("brender.paste_token", text="Paste a token…")
-        if state.work is not None and state.work.words:
-            layout.label(text=state.work.words, icon="SORTTIME")
+        draw_work(layout)
         if state.me:
             layout.label(text=who(), icon="CHECKMARK")
 
@@ -212,6 +212,11 @@ class BRENDER_OT_connect(_Connecting, bpy.types.Operator):
     bl_description = "Ask the farm who I am there, and which job types it has"
 
 
+def _show_page(page):
+    state.page = page
+    webbrowser.open(page)
+
+
 class BRENDER_OT_sign_in(_Connecting, bpy.types.Operator):
     bl_idname = "brender.sign_in"
     bl_label = "Sign in"
@@ -224,7 +229,7 @@ class BRENDER_OT_sign_in(_Connecting, bpy.types.Operator):
         name = f"Blender on {socket.gethostname() or 'a machine'}"[:_NAME_LETTERS]
 
         def doing(say):
-            self._token = sign_in(stranger, name, say, webbrowser.open)
+            self._token = sign_in(stranger, name, say, _show_page)
             return look_at(Farm(self._address, self._token))
 
         return stranger, doing

@@ -4,6 +4,9 @@ import os
 
 from .client import FarmError
 
+#: The group of the panel that has the box *Render without missing files*.
+GROUP_OF_MISSING = "Name, project, folder and trust"
+STAY_AT_THE_FARM = "Frames stay at the farm: Load frames, under My jobs, brings them here"
 _NAMED_MOST = 5
 _ROUNDS_MOST = 20
 
@@ -48,7 +51,8 @@ def check_missing(facts, allowed):
     named = ", ".join(f"{each['path']} (used by {each['used_by']})" for each in missing[:_NAMED_MOST])
     more = f" and {len(missing) - _NAMED_MOST} more" if len(missing) > _NAMED_MOST else ""
     are, them = ("1 file is", "it") if len(missing) == 1 else (f"{len(missing)} files are", "them")
-    raise FarmError(f"{are} missing: {named}{more}. Find {them} (File, External Data), or tick Render without missing files")
+    mend = f"Find {them} (File, External Data), or tick Render without missing files, in the group {GROUP_OF_MISSING}"
+    raise FarmError(f"{are} missing: {named}{more}. {mend}")
 
 
 def local(path, folder):
@@ -112,7 +116,7 @@ def outlook(told):
         lines.append("How long it takes is not known: no earlier jobs tell")
     if told.get("owner"):
         lines.append(f"The job {told['owner']} writes the same files and has not ended: name another folder, or cancel it")
-    lines.append(f"Frames go to {told['output']}" if told["output"] else "The farm keeps the frames")
+    lines.append(f"Frames go to {told['output']}" if told["output"] else STAY_AT_THE_FARM)
     return lines + list(told["warnings"])
 
 

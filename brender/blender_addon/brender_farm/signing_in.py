@@ -18,7 +18,7 @@ def sign_in(farm, name, say, show, sleep=time.sleep, clock=time.monotonic):
         page, asked = str(codes["verification_uri_complete"]), {"device_code": codes["device_code"]}
         if not page.startswith(("http://", "https://")):
             raise FarmError(f"{page} is not the address of a page: you are not signed in")
-        say(f"Confirm the code {codes['user_code']} on the page {codes['verification_uri']}, which opens in your browser")
+        say(f"Confirm this code on the farm's page:\n{codes['user_code']}\n{codes['verification_uri']}")
         show(page)
         while clock() < end:
             try:

@@ -17,6 +17,10 @@ outlook = []
 #: What the scene comes to by the farm's estimate, and what is amiss with it, each in lines of words.
 forecast = []
 warnings = []
+#: Whether files of it are missing on this machine.
+is_missing = False
+#: The page that takes the code while one signs in; "" otherwise.
+page = ""
 #: What is to be sent later (outbox.Entry), and what is sent of it now (background.Work).
 waiting = []
 sending = None

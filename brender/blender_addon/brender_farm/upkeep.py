@@ -116,6 +116,7 @@ def _take_forecast(work):
     if work.error is None:
         missing, state.forecast = work.result
         state.warnings = state.warnings + missing
+        state.is_missing = bool(missing)
 
 
 def _ask_frames():
