@@ -61,13 +61,15 @@ class Followed:
             image.source = "MOVIE"
         elif len(wanted) > 1:
             image.source = "SEQUENCE"
-        space = show(context, image, opens)
-        self._is_open = space is not None
-        if space is not None and image.source == "SEQUENCE":
-            space.image_user.frame_start = wanted[0]
-            space.image_user.frame_offset = wanted[0] - 1
-            space.image_user.frame_duration = wanted[-1] - wanted[0] + 1
-            space.image_user.use_auto_refresh = True
+        self._is_open = show(context, image, opens, self._follow if image.source == "SEQUENCE" else None)
+
+    def _follow(self, space):
+        """Let *space* show the frame of the timeline."""
+        wanted = self.arriving.wanted
+        space.image_user.frame_start = wanted[0]
+        space.image_user.frame_offset = wanted[0] - 1
+        space.image_user.frame_duration = wanted[-1] - wanted[0] + 1
+        space.image_user.use_auto_refresh = True
 
     def _loaded(self, path):
         try:
@@ -107,17 +109,35 @@ class Followed:
         strip.frame_final_duration = wanted[-1] - wanted[0] + 1
 
 
-def show(context, image, opens=False):
-    """Show *image* in the first Image Editor that there is; return its space, or ``None`` where none is. *opens*: open one, if
-    Blender's own renders open a window too (Preferences, Interface, Temporary Editors). Where they take the place of another
-    editor instead, none is opened: from an operator that waits, that can crash Blender."""
-    space = _editor(context)
-    if space is None and opens and not bpy.app.background and context.preferences.view.render_display_type == "WINDOW":
+def show(context, image, opens=False, placed=None):
+    """Show *image* in the first Image Editor that there is; call *placed* with its space. Return whether it is shown, or will be.
+
+    *opens*: if there is none, open one, where Blender shows renders in a new window (Preferences, Interface, Temporary Editors).
+    Where they take the place of another editor instead, none is opened: outside of a window's events that crashes Blender 3.4.
+    """
+    if _put(context, image, placed):
+        return True
+    if not opens or bpy.app.background or context.preferences.view.render_display_type != "WINDOW":
+        return False
+    name = image.name
+
+    def open_window():
         bpy.ops.render.view_show("INVOKE_DEFAULT")
-        space = _editor(context)
+        if name in bpy.data.images:
+            _put(bpy.context, bpy.data.images[name], placed)
+
+    # Not from inside an operator: a window that opens handles waiting events, and the operator would end twice.
+    bpy.app.timers.register(open_window, first_interval=0.1)
+    return True
+
+
+def _put(context, image, placed):
+    space = _editor(context)
     if space is not None:
         space.image = image
-    return space
+        if placed is not None:
+            placed(space)
+    return space is not None
 
 
 def _editor(context):

@@ -135,7 +135,7 @@ class BRENDER_OT_to_render_result(Working, bpy.types.Operator):
         key = slot_key(self._arriving.name, self.job)
         inexact = render_result.load(context, path, f"{key}, frame {frame}", key)
         image = render_result.image()
-        is_shown = following.show(context, image, opens=True) is not None
+        is_shown = following.show(context, image, opens=True)
         said = f"Frame {frame} of {self._arriving.name} is in the Render Result, slot {image.render_slots.active_index + 1}"
         where = "" if is_shown else ": Render, View Render shows it"
         self.report({"INFO"}, f"{said}{where}{f' ({inexact})' if inexact else ''}")

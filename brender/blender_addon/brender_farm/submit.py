@@ -172,7 +172,7 @@ class BRENDER_OT_test_frame(Working, bpy.types.Operator):
             raise FarmError(f"Blender cannot read the test frame: {error}") from error
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
-        is_shown = show(context, image, opens=True) is not None
+        is_shown = show(context, image, opens=True)
         self.report({"INFO"}, f"{image.name} is {'in the Image Editor' if is_shown else f'loaded{NOT_OPEN}'}")
 
 
