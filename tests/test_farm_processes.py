@@ -61,10 +61,10 @@ def test_what_a_program_prints_is_in_its_attempts_log(module_farm: LocalFarm) ->
 
 def test_a_program_that_fails_is_tried_three_times_and_then_says_why(module_farm: LocalFarm) -> None:
     with client(None, module_farm.folder.root) as connection:
-        job = submit_command(connection, PYTHON, "-c", "raise SystemExit(7)")
+        job = submit_command(connection, PYTHON, "-c", "print('warming up', flush=True); raise SystemExit('no such reel')")
         record = ended(connection, job)
         assert record["status"] == "failed"
-        assert record["reason"].endswith(f"{PYTHON} failed at frame 0: it ended with exit code 7")
+        assert record["reason"].endswith(f"{PYTHON} failed at frame 0: it ended with exit code 1. Its last line: no such reel")
         assert tries(connection, job) == ["failed"] * 3
 
 

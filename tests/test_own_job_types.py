@@ -161,6 +161,7 @@ def test_submit_lists_the_settings_of_a_type_and_refuses_others(folder: DataFold
     write(folder.job_types)
     said = command(capsys, "submit", "--data", folder.root, "--type", "own", "--help")
     assert "Settings of the job type own (Our own)" in said.out and "the frames (text) [default: 1-3]" in said.out
+    assert said.out.index("Settings of the job type") < said.out.index("--project") and "--samples" not in said.out
     said = command(capsys, "submit", "--data", folder.root, "--type", "own", "--samples", "3")
     assert said.code and "--samples is not for jobs of the type own" in said.err
     said = command(capsys, "submit", "--data", folder.root, "--type", "command", "--samples", "3", "--", "true")
@@ -259,6 +260,8 @@ def test_a_type_that_cannot_be_loaded_is_answered_alike_by_the_api_and_the_comma
             refused = browser.post(f"/api/v1/{way}", {"job_type": name})
             assert refused.status_code == 400 and why in refused.json["error"]
             assert said == f"Error: {refused.json['error']}\n"
+    other = command(capsys, "submit", "--data", folder.root, "--type", "sheet").err
+    assert "There is no job type 'sheet'" in other and "contact_sheet.py, line 1: invalid syntax" in other
 
 
 @pytest.mark.thorough

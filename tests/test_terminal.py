@@ -27,7 +27,7 @@ from brender.api.place import Place
 from brender.bus.keys import kept_pair
 from brender.commands.display import JobView, LastFile, Marks, WorkerLine, draw
 from brender.commands.folder_farm import GOES_ON
-from brender.commands.following import Follower, Rendering, seconds_left
+from brender.commands.following import IN_ONE_PIECE, Follower, Rendering, done_in_words, seconds_left
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.localfarm import LocalFarm
 from brender.commands.screen import Screen, _wrapped
@@ -35,6 +35,7 @@ from brender.commands.shot import fit, shot_facts
 from brender.commands.terminal_graphics import encode, iterm2, kitty, sixel
 from brender.commands.terminal_protocols import Protocol, protocol_of
 from brender.commands.waiting import SILENT, tell_log_end, wait_for
+from brender.engines import log_end as log_end_module
 from brender.engines.log_end import log_end
 from brender.model.errors import Unreachable
 from brender.model.job import FileFacts, JobSpec, SceneFacts
@@ -200,6 +201,23 @@ def test_the_time_left_leaves_out_frames_that_were_canceled() -> None:
 def test_frames_that_were_there_are_counted_in_one_line() -> None:
     lines = Follower("", 0.0).look(record(3, kept_parts=2), [part(1, kept=True), part(2, kept=True), part(3)], 1.0)
     assert lines[0] == "2 of 48 were there already, and are kept" and lines[1].startswith("frame 1003 (3 of 48)")
+
+
+def test_the_bar_of_a_job_in_passes_says_which_pass_of_its_frames_it_is_in() -> None:
+    view = JobView(done=31, total=32, frames=8, elapsed=9.0)
+    assert "7/8, pass 4 of 4" in shown(view, 100)[0] and "31/32" not in shown(view, 100)[0]
+    follower = Follower("", 0.0)
+    follower.look(record(9, part_count=32, settings={"refine": "samples", "passes": 4}), [], 1.0)
+    assert "1/8, pass 2 of 4" in shown(follower.view, 80)[0]
+    assert "█" in shown(follower.view, 80)[0], "the bar is of all passes"
+
+
+def test_a_still_that_could_not_be_split_is_not_said_to_be_in_pieces() -> None:
+    still = record(9, settings={"pieces": 8})
+    assert done_in_words(still) == "1 frame in 8 pieces"
+    assert done_in_words(still | {"warnings": [f"{IN_ONE_PIECE}: Workbench"]}) == "1 frame, in one piece"
+    source = Path(log_end_module.__file__).with_name("inside") / "split.py"
+    assert f'"{IN_ONE_PIECE}: "' in source.read_text("utf-8")
 
 
 def test_a_reason_is_shown_once_it_has_lasted_while_workers_start() -> None:
@@ -419,7 +437,7 @@ def test_ctrl_c_while_the_farm_still_starts_says_what_is_kept_and_how_to_go_on(
     def interrupted(self: LocalFarm) -> None:
         raise KeyboardInterrupt
 
-    spec = animation(output=str(tmp_path / "out"))
+    spec = replace_struct(animation(output=str(tmp_path / "out")), warnings=("Frame 9 is outside",))
     monkeypatch.setattr("brender.commands.farm.blender_job", lambda *_, **__: spec)
     monkeypatch.setattr("brender.commands.folder_farm.why_no_blender", lambda named: None)
     monkeypatch.setattr("brender.commands.localfarm.LocalFarm._start_all", interrupted)
@@ -427,6 +445,7 @@ def test_ctrl_c_while_the_farm_still_starts_says_what_is_kept_and_how_to_go_on(
     assert said.code == 130 and "nothing was rendered." in said.out
     assert ("What an earlier render left in" in said.out) is earlier
     assert "what has started is being stopped" in said.err
+    assert "Warning: Frame 9 is outside" in said.err, "what is known before is said before the farm starts"
     assert "The same command starts it again." in said.out
 
 

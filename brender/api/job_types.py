@@ -15,7 +15,7 @@ def named_type(data: Path, name: str) -> Any:
     known: dict[str, JobType] = submitted_types()
     if name in known:
         return known[name]
-    from brender.engines.type_files import own_type, type_files  # (few commands need it)
+    from brender.engines.type_files import all_problems, own_type, type_files  # (few commands need it)
 
     folder = DataFolder(data).job_types
     if (own := own_type(folder, name)) is not None:
@@ -27,6 +27,8 @@ def named_type(data: Path, name: str) -> Any:
         if elsewhere
         else f"{folder / name}.py could add it"
     )
+    broken = "; ".join(all_problems(folder))
+    more += f". Of the files that are there: {broken}" if broken else ""
     raise BadInput(f"There is no job type {name!r}; there are: {there}. {more[0].upper()}{more[1:]}")
 
 

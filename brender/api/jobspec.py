@@ -19,7 +19,7 @@ from brender.engines.ocio import check_configuration, own_configuration, read_co
 from brender.jobs.blender_animation import own_path
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput, Unreachable
-from brender.model.frames import parse_frames
+from brender.model.frames import frame_sequence, parse_frames
 from brender.model.job import FileFacts, JobSpec
 from brender.model.paths import (
     BUILT_IN,
@@ -55,8 +55,8 @@ def blender_job(
     settings of that type among them. Raises `BadInput`, with nothing done.
 
     *facts* are what the file says of itself, where that is known already. *placed* gives the output folder its one spelling.
-    *notify* hears where the frames go, where the scene names no folder that can hold them. *more* is what else the job
-    has, such as its ``addons``; with a ``bundle``, ``main`` is the file's path in it.
+    *notify* hears where the frames go, where the scene names no folder that can hold them, and that they go backward.
+    *more* is what else the job has, such as its ``addons``; with a ``bundle``, ``main`` is the file's path in it.
     """
     facts = facts or inspect(file)
     _check_missing(facts, options.pop("allow_missing", True))
@@ -102,7 +102,20 @@ def blender_job(
         spec = msgspec.structs.replace(spec, made_output=made > 0, made_above=max(0, made - 1))
     if elsewhere:
         notify(elsewhere)
+    if said := _said_of_way(settings.get("frames")):
+        notify(said)
     return spec
+
+
+def _said_of_way(frames: object) -> str:
+    """Return a sentence where *frames*, as they were given, go backward; else "".
+
+    >>> _said_of_way("9-3"), _said_of_way("3-9"), _said_of_way("5")
+    ('The frames 9-3 are rendered backward, from 9 to 3', '', '')
+    """
+    named = frame_sequence(frames) if isinstance(frames, str) and frames else ()
+    is_backward = len(named) > 1 and named[0] > named[-1]
+    return f"The frames {frames} are rendered backward, from {named[0]} to {named[-1]}" if is_backward else ""
 
 
 def kind_of_render(kind: str, settings: dict[str, Any], progressive: bool) -> tuple[str, dict[str, Any]]:

@@ -78,11 +78,13 @@ class LastFile:
 
 @dataclass(frozen=True)
 class JobView:
-    """What there is to show. ``total`` 0: it is not known yet. ``left`` in seconds, ``None``: nobody knows. ``note``: what is
+    """What there is to show. ``total`` 0: it is not known yet. ``frames``: of a job that goes over its frames in passes, how many
+    these are; else 0. ``left`` in seconds, ``None``: nobody knows. ``note``: what is
     waited for, and why. ``silent``: seconds for which the server has not answered; ``gone``: why it runs no more."""
 
     done: int = 0
     total: int = 0
+    frames: int = 0
     left: float | None = None
     elapsed: float = 0.0
     workers: tuple[WorkerLine, ...] = ()
@@ -132,7 +134,7 @@ def frame_line(*, what: str, done: int, total: int, file: str, seconds: float, w
 def _job(view: JobView, room: int, marks: Marks) -> Text:
     """Return the job's bar with its figures. Each figure keeps its place, so that the bar does not jump."""
     gap = "   " if room >= _WIDE else "  "
-    count = f"{view.done}/{view.total}".rjust(2 * len(str(view.total)) + 1)
+    count = _in_passes(view) if view.frames else f"{view.done}/{view.total}".rjust(2 * len(str(view.total)) + 1)
     rough = "" if view.left is None or view.silent is not None else left_in_words(view.left)
     elapsed = clock(view.elapsed).rjust(5)
     choices = (
@@ -160,6 +162,14 @@ def _job(view: JobView, room: int, marks: Marks) -> Text:
     line.rstrip()
     line.truncate(room)
     return line
+
+
+def _in_passes(view: JobView) -> str:
+    """Return how far a job is that goes over its frames again and again: the frames of this pass, and the pass."""
+    passes = max(1, view.total // view.frames)
+    number = min(passes, view.done // view.frames + 1)
+    done = f"{view.done - (number - 1) * view.frames}/{view.frames}".rjust(2 * len(str(view.frames)) + 1)
+    return f"{done}, pass {number} of {passes}"
 
 
 @dataclass

@@ -23,6 +23,7 @@ from brender.api.sending import send_packed
 from brender.bus.client import Client
 from brender.commands.config import Configured
 from brender.commands.folder_farm import FolderFarm, no_blender
+from brender.commands.following import done_in_words
 from brender.commands.jobspec import render_options
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.localfarm import FarmPlan, LocalFarm
@@ -41,7 +42,7 @@ from brender.model.errors import BadInput, BrenderError, RenderFailed
 from brender.model.job import JobSpec
 from brender.model.nodes import choose_blender
 from brender.model.text import plural, short_id
-from brender.model.units import FILM, in_words, units_of
+from brender.model.units import FILM, units_of
 from brender.store.datafolder import DataFolder
 from brender.system.service_manager import ServiceManager
 
@@ -169,6 +170,9 @@ def render(
         for line in fit(shot_facts(spec, shown_folder(spec.output)), screen.width):
             screen.say(line)
         farm = ending.farm = FolderFarm(plan, screen)
+        farm.check_can_start()
+        for warning in spec.warnings:
+            screen.warn(warning)
         starts = True
         try:
             with farm, client(None, data) as connection:
@@ -284,7 +288,7 @@ def _render(spec: JobSpec, connection: Client, farm: FolderFarm, screen: Screen,
             connection.act("cancel", spec.id, user=spec.user)
         raise click.exceptions.Exit(INTERRUPTED) from None
     screen.close()
-    say(f"{in_words(spec.settings, record['completed_parts'])} in {duration(time.monotonic() - began)}: {spec.output}")
+    say(f"{done_in_words(record)} in {duration(time.monotonic() - began)}: {spec.output}")
 
 
 def _take_the_place_of_cut_off(spec: JobSpec, connection: Client, screen: Screen) -> None:

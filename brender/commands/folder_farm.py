@@ -37,9 +37,7 @@ class FolderFarm:
         self.own: LocalFarm | None = None
 
     def __enter__(self) -> "FolderFarm":
-        folder = self._plan.folder
-        if not (folder.root.exists() and folder.is_locked("server")):
-            self._check_blender()
+        if not self._runs_already:
             plan = self._plan
             page = " and the page" * plan.with_dashboard
             self._screen.waits(f"Starting a farm here: a server, a manager, {plural(plan.workers, 'worker')}{page}")
@@ -49,6 +47,16 @@ class FolderFarm:
     def __exit__(self, *exception: object) -> None:
         if self.own is not None:
             self.own.stop()
+
+    @property
+    def _runs_already(self) -> bool:
+        folder = self._plan.folder
+        return folder.root.exists() and folder.is_locked("server")
+
+    def check_can_start(self) -> None:
+        """Raise `BrenderError` where a farm would have to be started and there is no Blender for it."""
+        if not self._runs_already:
+            self._check_blender()
 
     def check(self) -> None:
         """Start again what has died of a farm of its own. Call it now and then."""

@@ -8,13 +8,25 @@ from brender.commands.display import JobView, LastFile, WorkerLine, frame_line
 from brender.engines.progress import read_text
 from brender.jobs.part_names import part_in_words
 from brender.model.passes import growth, passes_of
-from brender.model.units import steps_of, units_of
+from brender.model.units import in_words, steps_of, units_of
 
 ENDED = ("completed", "failed", "canceled")
 #: Seconds that a reason has to last before it is shown: workers take that long to start.
 _LASTING_SECONDS = 2.0
 #: The share of a frame that is to be done before its time is estimated by that.
 _SHARE_LEAST = 0.03
+
+
+#: How the warning about a still begins that could not be split (brender/engines/inside/split.py).
+IN_ONE_PIECE = "This still is rendered in one piece"
+
+
+def done_in_words(record: Mapping[str, Any]) -> str:
+    """Return what is done of the job of *record*, as it was done: a still that could not be split is one frame."""
+    settings = record["settings"]
+    if settings.get("pieces") and any(IN_ONE_PIECE in warning for warning in record["warnings"]):
+        return "1 frame, in one piece"
+    return in_words(settings, record["completed_parts"])
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,7 @@ class Follower:
         self.view = JobView(
             done=done if counted.passes else counted.done,
             total=total if counted.passes else counted.total,
+            frames=counted.total if counted.passes else 0,
             left=left,
             elapsed=now - self.began,
             workers=() if ended else workers,

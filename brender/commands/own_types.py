@@ -94,19 +94,33 @@ def without_file_s(options: dict[str, Any], kind: Any) -> dict[str, Any]:
 
 
 class Submitting(Configured):
-    """`brender submit`, whose ``--help`` also lists the settings of the job type that ``--type`` names."""
+    """`brender submit`, whose ``--help`` also lists the settings of the job type that ``--type`` names, and only options that
+    such a job has a use for."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        write_options(self, ctx, formatter)
         name = ctx.meta.get("brender.type")
         if not name:
+            write_options(self, ctx, formatter)
             return
         try:
             kind = named_type(ctx.meta["brender.data"], name)
         except BadInput as error:
+            write_options(self, ctx, formatter)
             formatter.write_paragraph()
             formatter.write_text(str(error))
             return
+        from brender.engines.type_files import TypeFile, needs_file  # (few commands need it)
+
+        has_file = needs_file(kind)
+        if is_usual := has_file and not isinstance(kind, TypeFile):  # its settings are the options, but for a few
+            write_options(self, ctx, formatter)
+        self._write_settings(kind, formatter)
+        if not is_usual:
+            write_options(self, ctx, formatter, None if has_file else {each.name for each in kind.settings})
+
+    @staticmethod
+    def _write_settings(kind: Any, formatter: click.HelpFormatter) -> None:
+        """Write the settings of the job type *kind* itself."""
         by_group: dict[str, list[tuple[str, str]]] = {}
         for setting in kind.settings:
             if not setting.hidden:

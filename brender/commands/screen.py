@@ -57,6 +57,7 @@ class Screen:
         self._marks = Marks(getattr(stream, "encoding", None) or "utf-8")
         self._view, self._shown = JobView(), time.monotonic()
         self._live: Live | None = None
+        self._warned: set[str] = set()
         self._picture_rows = 0
         """Rows of the picture that stands just above what is drawn; 0: there is none."""
 
@@ -132,7 +133,10 @@ class Screen:
             self._console.file.flush()
 
     def warn(self, text: str) -> None:
-        """Print a warning."""
+        """Print a warning, once."""
+        if text in self._warned:
+            return
+        self._warned.add(text)
         self.say(f"Warning: {text}", style="yellow", error=True)
 
     def finished(self, lines: Iterable[str]) -> None:

@@ -1,7 +1,7 @@
 """Options of the command line for the settings that job types declare: their names, help, choices and defaults are made from the
 declaration (`brender.jobs.declare.Setting`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import click
@@ -128,10 +128,15 @@ def add_option(function: Callable[..., Any], option: click.Option) -> None:
     function.__dict__.setdefault("__click_params__", []).append(option)
 
 
-def write_options(command: click.Command, context: click.Context, formatter: click.HelpFormatter) -> None:
-    """Write the options of *command*: first those of no group, then each group under its heading."""
+def write_options(
+    command: click.Command, context: click.Context, formatter: click.HelpFormatter, only: Collection[str] | None = None
+) -> None:
+    """Write the options of *command*: first those of no group, then each group under its heading. *only*: of those in groups,
+    which are of settings, those of the settings with these names; ``None``: all."""
     by_group: dict[str, list[tuple[str, str]]] = {name: [] for name in (_GENERAL, *GROUPS)}
     for param in (each for each in command.get_params(context) if isinstance(each, click.Option)):
+        if only is not None and isinstance(param, GroupedOption) and param.name not in only:
+            continue
         if (record := param.get_help_record(context)) is not None:
             by_group.setdefault(getattr(param, "group", _GENERAL), []).append(record)
     for group, records in by_group.items():

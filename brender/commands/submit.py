@@ -16,6 +16,7 @@ from brender.api.submitting import submit as submit_wanted
 from brender.bus.client import Client
 from brender.commands.beginning import after_of, after_options, night_option
 from brender.commands.completion import complete_project
+from brender.commands.following import done_in_words
 from brender.commands.jobspec import limit_options, priority_option, render_options, sharing_of, sharing_options
 from brender.commands.latest_picture import LatestPicture
 from brender.commands.options import client, common, json_option, pictures_option, server_option, site_option
@@ -34,7 +35,7 @@ from brender.model.hooks import NEEDS_SOMEBODY
 from brender.model.job import JobSpec
 from brender.model.job_standing import waiting
 from brender.model.text import short_id
-from brender.model.units import in_tasks, in_words
+from brender.model.units import in_tasks
 from brender.store.datafolder import DataFolder
 
 #: Seconds for which `brender submit` waits to hear why the job is not begun.
@@ -196,4 +197,4 @@ def _wait(connection: Client, spec: JobSpec, screen: Screen, pictures: LatestPic
     if not screen.is_apart:
         took = f" in {duration(record['finished'] - record['started'])}" if record["started"] else ""
         folder = f": {record['output']}" if record["output"] else ""
-        say(f"{in_words(spec.settings, record['completed_parts'])}{took}{folder}")
+        say(f"{done_in_words(record)}{took}{folder}")

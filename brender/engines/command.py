@@ -37,6 +37,7 @@ class CommandEngine:
                 attempt.emit(Progressed(part.frame, index / len(grant.parts), attempt.log.last_line, attempt.log.received))
             attempt.check()
             if process.ending:
-                raise program_failed(process, f"{program} failed at frame {part.frame}: {process.ending}")
+                said = f"{program} failed at frame {part.frame}: {process.ending}"
+                raise program_failed(process, said, last_line=attempt.log.last_line)
             attempt.check_output(f"Frame {part.frame}")
             attempt.emit(PartFinished(part.id, time.monotonic() - began))

@@ -123,7 +123,8 @@ class StepTask:
         attempt.check()
         failed = next((text for kind, text in told if kind == "fail"), "")
         if process.ending:
-            raise program_failed(process, failed or f"{Path(command[0]).name} failed at {frame}: {process.ending}", f"{what}: ")
+            said = failed or f"{Path(command[0]).name} failed at {frame}: {process.ending}"
+            raise program_failed(process, said, f"{what}: ", "" if failed else attempt.log.last_line)
         attempt.check_output(what)
         return told
 
