@@ -170,6 +170,40 @@ def tick_until(done, seconds=90):
     return done()
 
 
+def kept_of_submit(step, whose, name, other):
+    """Submit while the function *name* of *whose* is *other*; return what is wrong with each that is kept, and remove it."""
+    own = getattr(whose, name)
+    setattr(whose, name, other)
+    attempt(step, "submit")
+    setattr(whose, name, own)
+    found = parts.outbox.entries(parts.preferences.outbox_folder())
+    for each in found:
+        each.remove()
+    return [each.problem for each in found]
+
+
+def stopping(ask):
+    """Return *ask* of a farm, which the artist stops when it submits the job."""
+
+    def asked(farm, path, body=None):
+        if path == "/jobs":
+            farm.stop()
+        return ask(farm, path, body)
+
+    return asked
+
+
+def taken(put):
+    """Return *put* of the outbox, where another Blender takes what is put there at once."""
+
+    def putting(*given, **more):
+        entry = put(*given, **more)
+        open(os.path.join(entry.path, "sending"), "w").close()
+        return entry
+
+    return putting
+
+
 before, before_handlers = types(), handlers()
 module = install()
 parts = sys.modules[module]
@@ -218,6 +252,9 @@ TOLD["outlook"] = list(parts.state.outlook)
 tick_until(lambda: parts.state.forecast)
 TOLD["forecast"] = [parts.state.forecast[:1], parts.state.warnings]
 scene.brender.settings["frames"].text = "1-2"
+farms = parts.client.Farm
+ends = ("stopped", farms, "ask", stopping(farms.ask)), ("taken", parts.outbox, "put", taken(parts.outbox.put))
+TOLD["kept of what was stopped or taken"] = [kept_of_submit(*each) for each in ends]
 attempt("submit", "submit")
 attempt("test frame", "test_frame")
 TOLD["test frame"] = list(bpy.data.images["Test frame 1"].size)
@@ -240,8 +277,14 @@ bpy.context.preferences.addons[module].preferences.address = through
 tick_until(lambda: parts.state.problem, 20)
 TOLD["away"] = [parts.state.problem, len(parts.state.kinds) > 0, [len(entry.jobs) for entry in parts.state.waiting]]
 gate.open()
+root = parts.preferences.outbox_folder()
+parts.preferences.keep_token(GIVEN["nowhere"], "token")
+old = parts.outbox.put(root, GIVEN["nowhere"], "old.blend", "", [], [], False, save=lambda path: open(path, "w").close())
+os.rename(old.path, os.path.join(root, "1-old"))  # (the farm of what waits longest is gone)
+parts.upkeep._outbox._seconds = 1.0
 parts.state.send_now = True
-tick_until(lambda: parts.state.jobs and not parts.state.waiting and not parts.state.sending)
+tick_until(lambda: parts.state.jobs and len(parts.state.waiting) == 1 and not parts.state.sending)
+bpy.ops.brender.waiting(entry="1-old", action="remove")
 tick_until(lambda: len(parts.state.jobs) == 5)
 bpy.ops.brender.load(job=parts.state.jobs[0]["id"])
 bpy.ops.brender.load(job=next(each["id"] for each in parts.state.jobs if each["units"] == 2), target="SEQUENCER")
@@ -304,3 +347,6 @@ TOLD["left"] += ["posters"] * bool(len(pictures) or cards._posters or cards._sho
 TOLD["left"] += os.listdir(os.path.join(bpy.utils.user_resource("CONFIG"), "brender_outbox"))
 with open(GIVEN["told"], "w", encoding="utf-8") as file:
     json.dump(TOLD, file)
+sys.stdout.flush()
+# Blender's own clean-up may hang (as bpy 4.5 does in some sessions); all is told by now.
+os._exit(0)

@@ -235,6 +235,8 @@ class _Odd(http.server.BaseHTTPRequestHandler):
             self._say(401, b'{"code": "token-expired"}')
         elif "away" in self.path:
             self._say(302, b"", Location="http://elsewhere/")
+        elif "plain" in self.path:
+            self._say(301, b"", Location=f"https://{self.headers['Host']}{self.path}")
         elif "page" in self.path:
             self._say(302, b"", Location="/login?next=/page")
         elif "silent" in self.path:
@@ -302,6 +304,12 @@ def test_a_farm_that_goes_away_in_mid_upload_is_one_sentence(odd: Farm, tmp_path
 def test_the_address_of_a_page_is_answered_with_that_of_the_farm(odd: Farm) -> None:
     with pytest.raises(FarmError, match=re.escape(f"if /page/jobs is a page of the farm, enter {odd.address} alone")):
         Farm(f"{odd.address}/page/jobs", "token").ask("/me")
+
+
+def test_a_farm_that_leads_from_http_to_https_is_answered_with_the_address_to_enter(odd: Farm) -> None:
+    secure = odd.address.replace("http:", "https:")
+    with pytest.raises(FarmError, match=re.escape(f"enter {secure} under")):
+        odd.ask("/plain")
 
 
 @pytest.mark.timeout(20)
@@ -381,6 +389,8 @@ def test_an_artist_submits_watches_and_loads_inside_blender(blender: Blender, sh
         assert refused[step] in sentence if step in refused else sentence == "", step
         assert "Traceback" not in sentence
     assert refused.keys() <= said.keys()
+    (stopped,), taken = found["kept of what was stopped or taken"]
+    assert "Stopped while scene one was submitted" in stopped and taken == [""]
     assert found["jobs after refusals"] == 0 and found["kept of what was refused"] == 0
     assert found["outlook"][0].startswith("3 frames") and found["forecast"][0][0].startswith("3 frames")
     assert found["kept"] == [3] and "No farm answers" in found["away"][0] and found["away"][1:] == [True, [3]]

@@ -102,6 +102,50 @@ def test_two_blenders_do_not_send_the_same_at_once(tmp_path: Path) -> None:
     assert entry.send(Answering(), quiet), "that Blender has ended"
 
 
+class _Reading(Answering):
+    """A farm that reads the file of *entry* for so long that another Blender would take it over, were it not touched."""
+
+    def __init__(self, entry: outbox.Entry) -> None:
+        super().__init__()
+        self.entry = entry
+
+    def ask(self, path: str, body: Any = None) -> Any:
+        if path == "/inspect":
+            held, end = Path(self.entry.path) / "sending", time.monotonic() + 10
+            os.utime(held, (0, 0))
+            while held.stat().st_mtime == 0 and time.monotonic() < end:
+                time.sleep(0.005)
+            with pytest.raises(outbox.SentElsewhere):
+                outbox.entries(str(Path(self.entry.path).parent))[0].send(Answering(), quiet)
+        return super().ask(path, body)
+
+
+def test_a_blender_keeps_what_it_sends_while_the_farm_says_nothing_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "_TOUCH_SECONDS", 0.01)
+    entry = put(tmp_path)
+    assert entry.send(farm := _Reading(entry), quiet) and len(farm.bodies("/jobs")) == 1
+
+
+def test_nothing_stays_of_what_a_blender_was_removing_when_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = put(tmp_path)
+    with monkeypatch.context() as killed:
+        killed.setattr(outbox.shutil, "rmtree", lambda path, ignore_errors: None)  # (a mock: it is killed before)
+        entry.remove()
+    assert outbox.entries(str(tmp_path)) == []
+    for left in tmp_path.iterdir():
+        os.utime(left, (0, 0))
+    outbox.entries(str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_artist_who_stops_while_a_job_is_submitted_hears_that_the_farm_may_have_it(tmp_path: Path) -> None:
+    farm = Answering()
+    with pytest.raises(Canceled, match="while shot, a was submitted"):
+        put(tmp_path).send(farm, lambda words: farm.stop() if words.startswith("Submitting") else None)
+
+
 def test_a_job_that_the_farm_refuses_is_not_half_submitted(tmp_path: Path) -> None:
     entry = put(tmp_path)
     with pytest.raises(FarmError, match="no such camera"):

@@ -17,13 +17,14 @@ def end():
         state.work.interrupt()
         state.work.wait(_END_SECONDS)
         state.work = None
-    _remove_timer()
+    for work in list(state.timers):
+        _remove_timer(work)
 
 
-def _remove_timer():
-    if state.timer is not None:
-        bpy.context.window_manager.event_timer_remove(state.timer)
-        state.timer = None
+def _remove_timer(work):
+    timer = state.timers.pop(work, None)
+    if timer is not None:
+        bpy.context.window_manager.event_timer_remove(timer)
 
 
 class Work:
@@ -80,7 +81,7 @@ class Working:
             return self.execute(context)
         if not self._start(context):
             return {"CANCELLED"}
-        state.timer = context.window_manager.event_timer_add(_LOOK_SECONDS, window=context.window)
+        state.timers[self._work] = context.window_manager.event_timer_add(_LOOK_SECONDS, window=context.window)
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
@@ -90,16 +91,16 @@ class Working:
         state.redraw()
         if self._work.going:
             return {"PASS_THROUGH"}
-        _remove_timer()
+        _remove_timer(self._work)
         # Once more when this event is over: without the timer, Blender may draw nothing until the mouse moves.
         bpy.app.timers.register(state.redraw, first_interval=_LOOK_SECONDS)
         return self._end(context)
 
     def cancel(self, context):
         """Blender ends, or opens another file. What was to be submitted is kept, and sent later."""
-        _remove_timer()
+        _remove_timer(self._work)
         self._work.interrupt()
-        state.work = None
+        self._forget()
 
     def execute(self, context):
         if not self._start(context):
@@ -124,7 +125,8 @@ class Working:
         return True
 
     def _end(self, context):
-        work, state.work = self._work, None
+        work = self._work
+        self._forget()
         state.redraw()
         error = work.error
         if error is None:
@@ -137,3 +139,8 @@ class Working:
                 error = FarmError(f"The add-on made a mistake: {type(problem).__name__}: {problem}")
         self.report({"WARNING"} if isinstance(error, Canceled) else {"ERROR"}, str(error))
         return {"CANCELLED"}
+
+    def _forget(self):
+        """Have no work go on, unless another one has begun since this one ended."""
+        if state.work is self._work:
+            state.work = None

@@ -216,8 +216,11 @@ class Farm:
             return SignedOut(self._why_signed_out(answer), "401")
         if 300 <= answer.status < 400:
             to = answer.headers.get("Location") or ""
-            if to.startswith(("http://", "https://")) and urlsplit(to).netloc != urlsplit(self.address).netloc:
-                return FarmError(f"{self.address} leads on to {to}: enter the address of that farm under {WHERE}")
+            farm, _, asked = to.partition(PREFIX)
+            is_elsewhere = urlsplit(to)[:2] != urlsplit(self.address)[:2]  # (with https in place of http too)
+            if to.startswith(("http://", "https://")) and is_elsewhere:
+                meant = f"enter {farm}" if asked else "enter the address of that farm"
+                return FarmError(f"{self.address} leads on to {to}: {meant} under {WHERE}")
             return self._not_a_farm("does not answer as")
         said = answer.read(2**20)
         try:

@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import threading
 import time
 
 from .client import Away, Canceled, FarmError
@@ -34,7 +35,6 @@ class Entry:
     def __init__(self, path, told):
         self.path = path
         self._told = told
-        self._touched = 0.0
 
     address = property(lambda self: self._told["address"])
     name = property(lambda self: self._told["name"])
@@ -56,16 +56,24 @@ class Entry:
         self._keep()
 
     def remove(self):
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Remove it. What a Blender that is killed meanwhile leaves of it is removed later, as what was never whole."""
+        gone = self.path + _UNFINISHED
+        with contextlib.suppress(OSError):
+            os.rename(self.path, gone)
+        for each in (gone, self.path):
+            shutil.rmtree(each, ignore_errors=True)
 
     def send(self, farm, say):
         """Have the farm take it, and remove it here; return what the farm says of each job. Raises `FarmError`: what it has not
         taken then stays."""
         if not self._hold():
             raise SentElsewhere(f"{self.name} is sent by another Blender now")
+        is_over = threading.Event()
+        threading.Thread(target=self._touch_until, args=(is_over,), daemon=True).start()
         try:
-            made = self._sent(farm, self._and_touch(say))
+            made = self._sent(farm, say)
         finally:
+            is_over.set()
             self._release()
         self.remove()
         return made
@@ -81,6 +89,7 @@ class Entry:
         made = []
         for job in wanted:
             say(f"Submitting {job['name']}…")
+            farm.stopped_words = f"Stopped while {job['name']} was submitted: if it is among your jobs, cancel it there"
             was_begun, self._told["begun"] = self.is_begun, True
             try:
                 made.append(farm.ask("/jobs", job))
@@ -93,15 +102,11 @@ class Entry:
             self._keep()
         return made
 
-    def _and_touch(self, say):
-        def tell(words):
-            if time.monotonic() - self._touched > _TOUCH_SECONDS:
-                self._touched = time.monotonic()
-                with contextlib.suppress(OSError):
-                    os.utime(os.path.join(self.path, _HELD))
-            say(words)
-
-        return tell
+    def _touch_until(self, is_over):
+        """Say that it is still sent, also while the farm reads a large file and says nothing."""
+        while not is_over.wait(_TOUCH_SECONDS):
+            with contextlib.suppress(OSError):
+                os.utime(os.path.join(self.path, _HELD))
 
     def _hold(self):
         held = os.path.join(self.path, _HELD)

@@ -159,7 +159,8 @@ def _draw_waiting(layout):
     for entry in state.waiting:
         box = layout.box()
         row = box.row(align=True)
-        row.label(text=f"{', '.join(each['name'] for each in entry.jobs)}: sent when the farm answers", icon="TIME")
+        when = "waits for you" if entry.problem else "sent when the farm answers"
+        row.label(text=f"{', '.join(each['name'] for each in entry.jobs)}: {when}", icon="TIME")
         for action, icon in (("send", "FILE_REFRESH"), ("remove", "X")):
             made = row.operator("brender.waiting", text="", icon=icon)
             made.entry, made.action = entry.id, action

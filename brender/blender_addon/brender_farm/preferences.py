@@ -119,11 +119,12 @@ def take(context, known):
 
 def recall(context):
     """Show what the farm said of itself last, as long as it has not been asked."""
-    if not hasattr(bpy.data, "scenes"):  # (Blender keeps them from an add-on that it enables: the timer comes back here)
+    # (Blender keeps scenes from an add-on that it enables: the timer comes back here, twice a second until something is known.)
+    if state.kinds or not hasattr(bpy.data, "scenes"):
         return
     try:
         known = _read(_KNOWN).get(address_of(context))
-        if not state.kinds and known and has_token(context):
+        if known and has_token(context):
             take(context, known)
     except (FarmError, KeyError, TypeError):
         pass

@@ -4,8 +4,8 @@ import bpy
 
 #: The work in a thread (background.Work) that goes on.
 work = None
-#: The window's timer by which the operator that waits for it looks at it.
-timer = None
+#: The window's timers by which operators look at their works, by these: one may begin before that of the last is removed.
+timers = {}
 #: What the farm said: who I am, its job types, my jobs, and what the scene would come to (words).
 me = None
 #: Whether it said so now, and not at an earlier time.

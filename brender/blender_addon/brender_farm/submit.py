@@ -87,6 +87,15 @@ class BRENDER_OT_check(Working, bpy.types.Operator):
         self.report({"INFO"}, result[0])
 
 
+def _keep_or_remove(entry, error):
+    """Have *entry*, which *error* ended, wait for the artist where the farm may have some of it, and else remove it."""
+    if entry.is_begun:
+        entry.set_problem(str(error))
+        state.look_at_jobs = state.send_now = True  # (so that both are shown)
+    else:
+        entry.remove()
+
+
 class BRENDER_OT_submit(Working, bpy.types.Operator):
     bl_idname = "brender.submit"
     bl_label = "Submit"
@@ -104,20 +113,17 @@ class BRENDER_OT_submit(Working, bpy.types.Operator):
         def doing(say):
             try:
                 return entry.send(farm, say), ""
-            except Away as error:
+            except (Away, outbox.SentElsewhere) as error:
                 return [], str(error)
-            except Canceled:
-                if not farm.is_interrupted and not entry.is_begun:
-                    entry.remove()
+            except Canceled as error:
+                if not farm.is_interrupted:
+                    _keep_or_remove(entry, error)
                 raise
             except (KeyError, TypeError) as error:
                 entry.remove()
                 raise unlike(farm, error) from error
             except FarmError as error:
-                if entry.is_begun:  # (some of its jobs are at the farm: the others wait)
-                    entry.set_problem(str(error))
-                else:
-                    entry.remove()
+                _keep_or_remove(entry, error)
                 raise
 
         return farm, doing

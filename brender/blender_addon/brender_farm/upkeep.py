@@ -9,7 +9,7 @@ import bpy
 
 from . import cards, checks, form, outbox, state
 from .background import Work
-from .client import Away, Canceled, FarmError, SignedOut
+from .client import Away, Canceled, FarmError, SignedOut, unlike
 from .jobs import mine
 from .preferences import farm_at, farm_of, has_token, look_at, outbox_folder, recall, take
 from .sending import outlook_of_all
@@ -152,14 +152,20 @@ def _take_frames(work):
             del state.followed[key]
 
 
+#: The id of what was tried last to be sent.
+_tried = ""
+
+
 def _send_waiting():
-    """Send what could not be sent before."""
+    """Send what could not be sent before: one each time, in turn, so that a farm that is gone keeps nothing from another."""
+    global _tried
     state.waiting = outbox.entries(outbox_folder())
     if state.work is not None:
         return None
-    for entry in state.waiting:
+    for entry in sorted(state.waiting, key=lambda each: (each.id <= _tried, each.id)):
         if entry.problem:
             continue
+        _tried = entry.id
         try:
             farm = farm_at(entry.address)
         except FarmError:
@@ -176,10 +182,11 @@ def _sent(entry, farm, say):
         return entry.send(farm, say)
     except (Away, Canceled, outbox.SentElsewhere):
         raise
-    except FarmError as error:
+    except (FarmError, KeyError, TypeError) as problem:
+        error = problem if isinstance(problem, FarmError) else unlike(farm, problem)
         if os.path.isdir(entry.path):
             entry.set_problem(str(error))
-        raise
+        raise error from problem
 
 
 def _take_sent(work):
@@ -222,3 +229,4 @@ def unregister():
         bpy.app.timers.unregister(tick)
     for each in _ALL:
         each.stop()
+    state.sending = None
