@@ -4,6 +4,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +320,16 @@ class _Ended:
 
     def poll(self) -> int:
         return 1
+
+
+def test_the_last_use_of_a_token_is_told_to_the_hour_as_it_is_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = datetime(2026, 11, 27, 18, 30, 5).timestamp()
+    row = {"id": "ab", "name": "render-bot", "user": "ada", "created": at, "used": at, "expires": None}
+    let_commands_ask(lambda asked: [row], monkeypatch)
+    cells = command(capsys, "api-token", "list").out.splitlines()[1]
+    assert "2026-11-27 18 h" in cells and cells.count("18:30:05") == 1
 
 
 def test_the_word_help_prints_what_the_option_does() -> None:

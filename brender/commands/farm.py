@@ -100,14 +100,18 @@ def farm(
         blenders=blenders,
         threads=threads,
         config=config,
-        notify=lambda text: say_lines(text, err=True),
+        notify=lambda text: say_lines(text, err=True) if starting is None else starting.say(text, error=True),
     )
+    starting: Screen | None = None
     ended = threading.Event()
     _on_termination(ended)
     manager = ServiceManager()
     with contextlib.ExitStack() as running_farm:
-        with manager.starting():
+        with manager.starting(), Screen() as starting:
+            if starting.is_live:
+                starting.waits("Starting the farm: a server, a manager, the workers and the page")
             running = running_farm.enter_context(LocalFarm(plan))
+        starting = None
         say(f"The farm runs, with {plural(workers, 'worker')}. Its data folder: {data}")
         say("Its page:")
         say(running.link())  # on a line of its own, so that a narrow terminal does not break it where nobody can click on it

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -153,9 +154,14 @@ def list_api_tokens(data: Path, config: Path | None, verbose: bool, server: str 
         return
     print_table(
         ("ID", "NAME", "USER", "CREATED", "LAST USED", "EXPIRES"),
-        [(row["id"], row["name"], row["user"], *(when(row[each]) for each in ("created", "used", "expires"))) for row in rows],
+        [(row["id"], row["name"], row["user"], when(row["created"]), _hour(row["used"]), when(row["expires"])) for row in rows],
         empty="There are no tokens of programs. `brender api-token make NAME --user USER` makes one",
     )
+
+
+def _hour(at: float | None) -> str:
+    """Return the hour of *at*, which is not kept more precisely, or "" where it never was."""
+    return f"{datetime.fromtimestamp(at):%Y-%m-%d %H} h" if at else ""
 
 
 @api_token.command("revoke", cls=Configured, section="api-token")
@@ -174,7 +180,12 @@ def _asked_password(name: str) -> str:
     from werkzeug.security import generate_password_hash  # here, since only these commands wait for it
 
     if sys.stdin.isatty():
-        password = click.prompt(f"The password of {name}", hide_input=True, confirmation_prompt="The same again", err=True)
+        password = click.prompt(
+            f"The password of {name}, of at least {PASSWORD_LEAST} characters",
+            hide_input=True,
+            confirmation_prompt="The same again",
+            err=True,
+        )
     else:
         password = sys.stdin.readline().rstrip("\r\n")
     if len(password) < PASSWORD_LEAST:
