@@ -16,6 +16,7 @@ _SMALL = """
 scene.cycles.samples, scene.cycles.use_denoising, scene.cycles.use_adaptive_sampling = 16, False, False
 scene.render.resolution_x, scene.render.resolution_y = 32, 24
 cube = scene.objects["Cube"]
+scene.camera.animation_data_create().action = bpy.data.actions.new("no keys")
 def set_at(owner, name, values, path):
     for frame, value in values.items():
         setattr(owner, name, value)
@@ -89,6 +90,18 @@ def test_the_samples_of_a_job_count_though_the_scene_animates_them_and_its_layer
         farm.run(farm.job(few, tmp_path / "out", frames="2"))
         farm.run(farm.job(many, tmp_path / "out", frames="2", samples=2))
     assert numpy.array_equal(*(pixels(tmp_path / "out" / f"{name}_0002.png") for name in ("few", "many")))
+
+
+@pytest.mark.thorough
+def test_each_frame_has_the_samples_that_are_animated_for_its_layer(bpy: Blender, tmp_path: Path) -> None:
+    own = "scene.view_layers[0].samples = 12"
+    moves = "set_at(scene.view_layers[0], 'samples', {1: 3, 2: 12}, 'view_layers[0].samples'); scene.frame_set(1)"
+    still = cycles_scene(bpy, tmp_path / "still.blend", _SMALL + own)
+    moving = cycles_scene(bpy, tmp_path / "moving.blend", _SMALL + moves)
+    with studio(tmp_path / "worker", bpy) as farm:
+        farm.run(farm.job(still, tmp_path / "out", frames="2"))
+        farm.run(farm.job(moving, tmp_path / "out", frames="1-2"))
+    assert numpy.array_equal(*(pixels(tmp_path / "out" / f"{name}_0002.png") for name in ("still", "moving")))
 
 
 @pytest.mark.thorough

@@ -11,8 +11,11 @@ SAMPLES = (
     "cycles.sampling_pattern",
     "cycles.use_sample_subset",
     "cycles.use_adaptive_sampling",
+    "cycles.use_layer_samples",
     "eevee.taa_render_samples",
 )
+#: Settings that say when adaptive sampling is done with a pixel.
+ADAPTIVE = ("cycles.adaptive_",)
 DENOISING = ("cycles.use_denoising", "cycles.denois")
 
 
@@ -22,18 +25,30 @@ def curves(block):
     if data is None:
         return []
     found = list(data.drivers)
-    for action in filter(None, [data.action, *(strip.action for track in data.nla_tracks for strip in track.strips)]):
+    for action in filter(None, [data.action, *(strip.action for track in data.nla_tracks for strip in _strips(track.strips))]):
         layers = getattr(action, "layers", ())
         if layers:
             found += [curve for layer in layers for strip in layer.strips for bag in strip.channelbags for curve in bag.fcurves]
         else:
-            found += action.fcurves
+            found += getattr(action, "fcurves", ())  # (none where Blender 5 has an action without keys)
     return found
+
+
+def _strips(strips):
+    """These *strips* of the nonlinear animation, and those in the meta strips among them."""
+    for strip in strips:
+        yield strip
+        yield from _strips(strip.strips)
 
 
 def animates(block, beginnings):
     """Whether one of them, which is not muted, changes a property whose path begins with one of *beginnings*."""
     return any(not curve.mute and curve.data_path.startswith(beginnings) for curve in curves(block))
+
+
+def samples_of_layers(scene):
+    """The paths of the samples that view layers of *scene* may have of their own."""
+    return tuple('view_layers["%s"].samples' % bpy.utils.escape_identifier(layer.name) for layer in scene.view_layers)
 
 
 def mute(block, beginnings):

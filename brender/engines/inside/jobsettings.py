@@ -45,7 +45,7 @@ def set_engine(scene, engine, samples):
         else:
             raise Refused("Blender %s has no engine %r" % (bpy.app.version_string, engine))
     if samples:
-        animation.mute(scene, ("cycles.samples", "eevee.taa_render_samples"))
+        animation.mute(scene, ("cycles.samples", "cycles.use_layer_samples", "eevee.taa_render_samples"))
         if render.engine == "CYCLES":
             scene.cycles.samples = samples
             scene.cycles.use_layer_samples = "IGNORE"
@@ -59,6 +59,8 @@ def set_layer_samples(scene):
     """Have the samples that the one rendered view layer of *scene* has of its own be the scene's, of which shares are made."""
     used = [layer for layer in scene.view_layers if layer.use]
     if scene.render.engine != "CYCLES" or len(used) != 1 or not used[0].samples:
+        return
+    if animation.animates(scene, ("cycles.use_layer_samples", *animation.samples_of_layers(scene))):
         return
     cycles = scene.cycles
     if cycles.use_layer_samples == "USE":

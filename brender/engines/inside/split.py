@@ -42,7 +42,7 @@ def way(scene, wanted, pieces):
 
 def why_unlike(scene):
     """Why shares of the samples of *scene*, which Cycles renders, do not add up to the same picture, or "" if they do."""
-    if animation.animates(scene, animation.SAMPLES):
+    if animation.animates(scene, animation.SAMPLES + animation.samples_of_layers(scene)):
         return "its settings for sampling are animated"
     if takes_subset(scene.cycles):
         return "it takes a subset of its samples itself"
@@ -79,7 +79,8 @@ def drafted(scene, frame, share, note):
     """Have a render of *frame* of *scene* take one of *share* shares of its samples, and say *note* of itself, for as long as the
     block runs. Without a *share*, it is as it is."""
     kept = Kept()
-    with animation.held(scene, frame, animation.SAMPLES if share else ()):
+    changed = animation.SAMPLES + animation.ADAPTIVE + animation.samples_of_layers(scene)
+    with animation.held(scene, frame, changed if share else ()):
         if share and scene.render.engine == "CYCLES":
             _share_samples(scene, share, kept)
         elif share and hasattr(scene, "eevee"):
