@@ -10,6 +10,9 @@ import msgspec
 from brender.model.errors import BadInput
 from brender.model.field_types import Id, Name, Seconds
 
+#: Why a node is sent away whose key is not the farm's any more.
+JOIN_AGAIN = "its key is not admitted any more. Join again with a new token (--join TOKEN)"
+
 
 class KeyRole(StrEnum):
     """What a key is for. What it may do stands in brender.model.rights."""

@@ -24,7 +24,7 @@ SYMPTOMS: dict[str, str] = {
     "slow": r"workers without one render it on the CPU",
     "blender-crashes": r"was killed by SIG",
     "server-silent": r"did not answer|server silent|There is no farm in|server of the data folder|No server runs",
-    "key-refused": r"does not admit this machine's key|new token \(--join\)",
+    "key-refused": r"key is not admitted any more|does not admit this machine's key|new token \(--join\)",
     "nothing-renders": r"No worker (?:can run it|is connected)",
 }
 

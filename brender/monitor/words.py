@@ -110,7 +110,7 @@ def _part(told: Told, known: Known) -> _Said | None:
     if place is not None and place.piece > 0:
         which = f"piece {place.piece} of {which}"
     what = f"{which} of {job}" if job else which
-    by = f"worker {worker}" if worker else "a worker"
+    by = _worker(worker)
     match fields.get("status"):
         case "completed" if fields.get("kept"):
             return "info", "server", job, worker, f"{what} was there already, and is kept"
@@ -131,11 +131,16 @@ def _part(told: Told, known: Known) -> _Said | None:
     return None
 
 
+def _worker(name: str) -> str:
+    """Return how the worker *name* is called in a sentence: "worker hal", but "worker-1"."""
+    return "a worker" if not name else name if name.startswith("worker") else f"worker {name}"
+
+
 def _attempt(told: Told, known: Known) -> _Said | None:
     fields = told.fields
     job_id, worker_id = known.attempt(told.key)
     job, worker = known.job_name(job_id), known.node_name(worker_id)
-    of, on = f" of {job}" if job else "", f"worker {worker}" if worker else "a worker"
+    of, on = f" of {job}" if job else "", _worker(worker)
     reason = f": {fields['reason']}" if fields.get("reason") else ""
     match fields.get("outcome"):
         case "live":

@@ -24,7 +24,7 @@ const inspector = (() => {
     const now = frames.status(part);
     const at = rendering.find((worker) => worker.frame === part.frame && now === "active");
     fact("Status", frames.said(part), now);
-    fact("Why", told.why && farm.prose(`It ${told.why}`));
+    fact("Why", now !== "completed" && told.why && farm.prose(`It ${told.why}`));
     if (at) {
       fact("Progress", `${Math.round(at.fraction * 100)} % of its task`);
       fact("At", at.line);

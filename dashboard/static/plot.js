@@ -2,9 +2,12 @@
 const plot = (() => {
   const space = "http://www.w3.org/2000/svg";
   // About as wide as a plot is on the page, so that its numbers can be read.
-  const width = 480, height = 160, left = 58, bottom = 24;
+  const width = 480, height = 160, bottom = 24;
   const hues = [212, 28, 140, 340, 266, 50, 180, 300, 100, 0];
   const colour = (group, groups) => `hsl(${hues[groups.indexOf(group) % hues.length]} 70% 50%)`;
+
+  // Where the plot begins, so that the longest of the numbers beside it is in the picture.
+  const beside = (numbers) => Math.max(40, Math.max(...numbers.map((number) => number.length)) * 7.5 + 12);
 
   function part(name, attributes, text) {
     const made = document.createElementNS(space, name);
@@ -26,6 +29,7 @@ const plot = (() => {
       return figure;
     }
     const xs = points.map((p) => p.x), top = most || Math.max(...points.map((p) => p.y), 1e-9);
+    const left = beside([0, 0.5, 1].map((share) => show(top * share)));
     const low = Math.min(...xs), high = Math.max(...xs, low + 1e-9);
     const x = (value) => left + ((value - low) / (high - low || 1)) * (width - left - 8);
     const y = (value) => height - bottom - (value / top) * (height - bottom - 8);
@@ -74,7 +78,7 @@ const plot = (() => {
     const groups = [...new Set(points.map((p) => p.group))], tone = (group) => `bar-${(groups.indexOf(group) % 8) + 1}`;
     const heights = new Map(labels.map((label) => [label, 0]));
     points.forEach((p) => heights.set(p.x, (heights.get(p.x) || 0) + p.y));
-    const top = Math.max(...heights.values(), 1e-9), step = (width - left - 8) / labels.length;
+    const top = Math.max(...heights.values(), 1e-9), left = beside([0, 0.5, 1].map((share) => show(top * share))), step = (width - left - 8) / labels.length;
     const y = (value) => height - bottom - (value / top) * (height - bottom - 8);
     const svg = part("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title}: up to ${show(top)}` });
     [0, 0.5, 1].forEach((share) => {

@@ -39,6 +39,7 @@ from brender.bus.messages import (
     WhoAreYou,
 )
 from brender.model.grant import Grant
+from brender.model.keys import JOIN_AGAIN
 from brender.model.log_events import SILENT_SECONDS, why_gone
 from brender.model.nodes import Standing, Stats
 from brender.roles.effects import (
@@ -404,8 +405,7 @@ class ManagerCore:
         self._effects.append(AdmitKeys(tuple(self._keys.by_id.values())))
         for node in gone:
             if (worker := self.workers.get(node)) is not None:
-                reason = "its key is not admitted any more. Join again with a new token"
-                self._effects.append(Send(node, Refused(reason=reason)))
+                self._effects.append(Send(node, Refused(reason=JOIN_AGAIN)))
                 self._gone(worker, "is not admitted any more")
 
     def _moved(self, message: Moved, now: Now) -> None:

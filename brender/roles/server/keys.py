@@ -9,6 +9,7 @@ from brender.bus.messages import Admitted, Enrol, Manage, Refused
 from brender.farm.farm import Farm
 from brender.model.errors import BadInput, BrenderError, Conflict, NotFound
 from brender.model.keys import (
+    JOIN_AGAIN,
     NODE_ROLES,
     KeyRole,
     Principal,
@@ -34,7 +35,6 @@ _OWN = {KeyRole.ADMIN: "local", KeyRole.DASHBOARD: "dashboard"}
 #: The name of a client whose token has none, as tokens of earlier versions may. It does not choose one itself, since it submits
 #: and acts in that name.
 _CLIENT_NAME = "client-{}"
-_JOIN_AGAIN = "its key is not admitted any more. Join again with a new token"
 #: Why a key is not admitted any more.
 KEY_REVOKED, NEW_KEY = "its key was revoked", "its node has a new key"
 
@@ -288,7 +288,7 @@ class Keys:
             now, "key-revoked", f"the key {principal.id} of the {principal.role} {principal.name} is revoked: {reason}"
         )
         if principal.role is KeyRole.MANAGER:
-            self.emit(Send(principal.node, Refused(reason=_JOIN_AGAIN)))
+            self.emit(Send(principal.node, Refused(reason=JOIN_AGAIN)))
             if (manager := self.farm.managers.get(principal.node)) is not None:
                 self.nodes.manager_gone(manager, f"is not admitted any more: {reason}", now)
         if principal.role is KeyRole.WORKER and (worker := self.farm.workers.get(principal.node)) is not None:
