@@ -67,8 +67,8 @@ def clone(record: Mapping[str, Any], id: str, user: str, change: Edit, output: s
 def clone_command(id: str, change: Edit) -> str:
     """Return the command that submits the job *id* again as *change* makes it.
 
-    >>> clone_command("a1b2c3d4e5f6", Edit(priority=80, tags=("gpu",), settings={"frames": "1-50", "chunk": 2, "dust": 3}))
-    'brender clone a1b2c3d4 --priority 80 --tag gpu --frames 1-50 --chunk 2 --set dust=3'
+    >>> clone_command("a1b2c3d4e5f6", Edit(priority=80, tags=("gpu",), settings={"frames": "1-50", "chunk": 2, "until": ""}))
+    'brender clone a1b2c3d4 --priority 80 --tag gpu --frames 1-50 --chunk 2 --set until='
     """
     words = ["brender", "clone", short_id(id)]
     for name in ("name", "project", "priority", "stall_minutes", "limit_minutes", "most_workers", "pool", "cores", "gpu_memory"):
@@ -84,8 +84,9 @@ def clone_command(id: str, change: Edit) -> str:
 
 
 def _words_of(name: str, value: Any, setting: Setting | None) -> list[str]:
-    """Return the words that give the setting *name* the *value*: by its option, where it is a *setting* that has one."""
-    if setting is None or type(value) is not setting.kind or value == []:
+    """Return the words that give the setting *name* the *value*: by its option, where it is a *setting* that has one. An option
+    takes neither an empty text nor an empty list."""
+    if setting is None or type(value) is not setting.kind or value in ("", []):
         return ["--set", f"{name}={value if isinstance(value, str) else msgspec.json.encode(value).decode()}"]
     if isinstance(value, bool):
         return [setting.flag if value else setting.no_flag]
