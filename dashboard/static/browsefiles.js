@@ -1,10 +1,12 @@
 // The files in the folder of a project, on the page Submit. `picked`: called with the .blend that is chosen there.
 const browseFiles = (picked) => {
   const byId = (id) => document.getElementById(id);
+  let asked = 0;
   async function browse(folder) {
-    const project = byId("browse-project").value;
+    const number = asked += 1, project = byId("browse-project").value;
     if (!project) { byId("browse").replaceChildren(); return; }
     const told = await farm.ask(`/files?project=${encodeURIComponent(project)}&folder=${encodeURIComponent(folder)}`);
+    if (number !== asked) return; // Another folder was chosen meanwhile.
     const line = (text, doing) => {
       const made = farm.element("button", "list-group-item list-group-item-action", text);
       made.type = "button";

@@ -9,7 +9,7 @@ const comesTo = (wanted, isBlender, onPage, judged) => {
     let told = null, problem = "", isWrong = false;
     const job = wanted();
     if (job) {
-      try { told = await farm.post("/estimate", job); } catch (error) { problem = onPage(error.message); isWrong = !(error instanceof farm.Unanswered); }
+      try { told = await farm.post("/estimate", job); } catch (error) { problem = onPage(error.message); isWrong = error.status < 500; }
       if (number !== asked) return;
     }
     judged(isWrong ? problem : "");

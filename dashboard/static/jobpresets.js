@@ -7,7 +7,7 @@ const jobPresets = (kinds, kind, settings, fill) => {
   let kept = [], presets = new Map();
   const needsFile = (name) => kinds().find((each) => each.name === name)?.needs_file;
   function show() {
-    const { name, needs_file, template } = kind();
+    const { name, needs_file, template } = kind() || {}; // (the page may still be loading)
     const fitting = template ? [] : kept.filter((each) => each.job_type === name || (needs_file && needsFile(each.job_type)));
     presets = new Map([...(needs_file ? ofRenders : []), ...fitting.map((each) => [each.name, each.settings])]);
     byId("preset").replaceChildren(new Option("or a preset…", ""), ...[...presets.keys()].map((name) => new Option(name, name)));
@@ -19,6 +19,7 @@ const jobPresets = (kinds, kind, settings, fill) => {
   }
   byId("preset").addEventListener("change", () => { fill(presets.get(byId("preset").value) || {}); byId("preset").value = ""; });
   byId("keep-preset").addEventListener("click", async () => {
+    if (!kind()) return;
     const name = window.prompt("What is the preset called?");
     if (!name) return;
     try {

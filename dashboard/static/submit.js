@@ -6,7 +6,7 @@
   const PREVIEW_SAMPLES = 16, NAMED_MOST = 20;
   let kinds = [], source = null, facts = null, together = 1, withoutMissing = false, trusted = null, reading = false, refused = "", wrong = "";
   let unchanged = new Map(); // of a job that is submitted again: what the form said of it first, and what that stands for
-  let sending = false, accepted = null; // what was submitted, as long as the form still says the same
+  let sending = false, accepted = null, edits = 0; // what was submitted, as long as the form still says the same
   const kind = () => kinds.find((each) => each.name === byId("type").value);
   const scene = () => facts?.scenes.find((each) => each.name === (byId("field-scene")?.value || facts.active_scene)) || facts?.scenes[0];
   // The things that run only if the file is trusted: scripts in it, and the script of the job.
@@ -313,11 +313,12 @@
     };
   }
   async function submit() {
-    accepted = await send(() => farm.post("/jobs", job({})));
+    const before = edits, made = await send(() => farm.post("/jobs", job({})));
+    accepted = before === edits ? made : null;
     farm.content();
     showReady();
     const done = farm.element("div", "alert alert-success mb-2");
-    done.append(farm.link(`/jobs/${accepted.id}`, accepted.name, "fw-semibold name"), ` is submitted: ${accepted.what}`);
+    done.append(farm.link(`/jobs/${made.id}`, made.name, "fw-semibold name"), ` is submitted: ${made.what}`);
     byId("done").prepend(done);
   }
   byId("submit").addEventListener("submit", (event) => {
@@ -337,6 +338,7 @@
   const { look, weigh } = comesTo(() => (whole() ? job({}) : null), () => kind().needs_file, onPage, (why) => { wrong = why; showReady(); });
   function changed() {
     accepted = null;
+    edits += 1;
     showSet();
     showFrames();
     showReady();
@@ -352,7 +354,7 @@
   });
 
   byId("job-name").addEventListener("input", () => { byId("job-name").dataset.own = "1"; });
-  byId("type").addEventListener("change", () => { showFields(); showFile(); showTrust(); weigh(); });
+  byId("type").addEventListener("change", () => { showFields(); showFile(); changed(); });
   byId("submit").addEventListener("change", (event) => { if (event.target.id === "field-scene") { showFields(); showFacts(); } changed(); });
   const presets = jobPresets(() => kinds, kind, settings, fill);
   // The form as the job with that id says it: what it renders stays, all else can be changed.

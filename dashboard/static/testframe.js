@@ -5,10 +5,11 @@ const testFrame = (send, shown) => {
   const box = document.getElementById("test");
   const title = (frame, style = "") => farm.element("strong", style, `Test frame ${frame}`);
   let trying = 0;
-  async function showEnded(told, address, frame) {
+  async function showEnded(told, address, frame, isLast) {
     const link = farm.link(address, "its page");
     if (told.status !== "completed") { box.replaceChildren(farm.element("strong", "text-danger", `Test frame ${frame} is ${told.status}`), " ", farm.prose(told.reason), " ", link); return; }
     const done = (await farm.ask(`${address}/parts`)).filter((each) => each.status === "completed");
+    if (!isLast()) return;
     const part = done.find((each) => !each.piece) || done.pop();
     const picture = farm.element("img");
     picture.alt = `Test frame ${frame}`;
@@ -17,12 +18,12 @@ const testFrame = (send, shown) => {
     shown();
   }
   return async (frame, job) => {
-    const number = trying += 1;
+    const number = trying += 1, isLast = () => number === trying;
     const wanted = { ...job, name: `${job.name} (test)`, test: true, priority: PRIORITY, paused: false, after: [], start_at: "", night: false };
     box.classList.remove("d-none");
     box.replaceChildren(title(frame), " is submitted…");
     const accepted = await send(() => farm.post("/jobs", wanted)).catch((error) => {
-      if (number === trying) box.classList.add("d-none");
+      if (isLast()) box.classList.add("d-none");
       throw error;
     });
     farm.content();
@@ -30,12 +31,13 @@ const testFrame = (send, shown) => {
     bar.classList.remove("mini");
     box.replaceChildren(title(frame), " ", line, bar);
     const address = `/jobs/${accepted.id}`;
-    while (number === trying) {
+    while (isLast()) {
       const told = await farm.ask(address);
+      if (!isLast()) return;
       const at = told.rendering[0];
       line.replaceChildren(at ? `is rendered by ${at.name}` : told.status === "queued" ? "waits for a worker" : "starts", " ", farm.link(address, "its page"));
       bar.firstElementChild.style.width = `${Math.round((at?.fraction || 0) * 100)}%`;
-      if (["completed", "failed", "canceled"].includes(told.status)) { await showEnded(told, address, frame); break; }
+      if (["completed", "failed", "canceled"].includes(told.status)) { await showEnded(told, address, frame, isLast); break; }
       await new Promise((good) => window.setTimeout(good, 1000));
     }
   };

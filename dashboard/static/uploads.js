@@ -32,7 +32,7 @@ const uploads = (removed) => {
       lookAtKept();
       sent(answer);
     });
-    request.addEventListener("error", () => { show("uploading", false); farm.complain(new TypeError()); });
+    request.addEventListener("error", () => { show("uploading", false); farm.complain(new Error("The upload broke off: choose the files once more")); });
     request.open("POST", `/api/v1/uploads${into ? `?upload=${into}` : ""}`);
     request.setRequestHeader("X-CSRFToken", farm.token);
     request.send(form);
