@@ -105,7 +105,8 @@ def test_each_frame_has_the_samples_that_are_animated_for_its_layer(bpy: Blender
 
 
 @pytest.mark.thorough
-def test_a_script_that_sends_a_frame_elsewhere_is_named_at_once(bpy: Blender, tmp_path: Path) -> None:
+@pytest.mark.parametrize("process", ["warm", "in-order"])
+def test_a_script_that_sends_a_frame_elsewhere_is_named_at_once(bpy: Blender, tmp_path: Path, process: str) -> None:
     code = f"""
 text = bpy.data.texts.new("elsewhere.py")
 text.write('''
@@ -119,7 +120,7 @@ text.use_module = True
 """
     file = cycles_scene(bpy, tmp_path / "scene.blend", _SMALL + code)
     with studio(tmp_path / "worker", bpy) as farm:
-        ended = farm.run(farm.job(file, tmp_path / "out", frames="1", trusted=True)).ended
+        ended = farm.run(farm.job(file, tmp_path / "out", frames="1", trusted=True, process=process)).ended
     assert ended.permanent and repr(str(tmp_path / "elsewhere")) in ended.reason
 
 

@@ -13,6 +13,7 @@ import time
 import bpy
 import nodes
 import templates
+from jobsettings import Refused
 
 HANDLERS = bpy.app.handlers
 
@@ -25,7 +26,7 @@ class InOrder:
         self.wanted = None  # what the worker asks for now, and since when
         self.began = 0.0
         self.written = []
-        self.folder = ""
+        self.folder = self.filepath = ""
 
     def render(self, wanted):
         """Render it, beginning with the request *wanted*: its ``frame``, the ``path`` for it, and the folder to ``gather`` in
@@ -57,7 +58,8 @@ class InOrder:
         wanted = [(scene, "frame_end", frames[-1]), (scene, "frame_start", first), (scene, "frame_step", step)]
         wanted += [(render, "use_overwrite", True), (render, "use_placeholder", False)]
         extension = os.path.splitext(self.wanted["path"])[1]
-        wanted += [(render, "filepath", templates.escaped(os.path.join(self.folder, "frame")) + "####" + extension)]
+        self.filepath = templates.escaped(os.path.join(self.folder, "frame")) + "####" + extension
+        wanted += [(render, "filepath", self.filepath)]
         kept = [(owner, name, getattr(owner, name)) for owner, name, _ in wanted]
         for owner, name, value in wanted:
             setattr(owner, name, value)
@@ -69,6 +71,7 @@ class InOrder:
             frame = self.scene.frame_current
             self.take(frame)
             if frame == self.wanted["frame"]:
+                self.driver.check_written(self.wanted["path"], frame, self.filepath)
                 written = [dict(each, files=nodes.files_below(each["folder"])) for each in self.written]
                 self.driver.rendered(frame, self.began, [each for each in written if each["files"]])
                 self.wanted = None
@@ -81,7 +84,9 @@ class InOrder:
                 os.makedirs(each["folder"], exist_ok=True)
         except Exception as error:
             # Blender prints what a handler raises, and goes on: nobody would ever answer the worker.
-            self.driver.say("error", message="%s: %s" % (type(error).__name__, error), permanent=False)
+            refused = isinstance(error, Refused)
+            message = str(error) if refused else "%s: %s" % (type(error).__name__, error)
+            self.driver.say("error", message=message, permanent=refused)
             os._exit(1)
 
     def take(self, frame):
