@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -232,3 +234,38 @@ def test_signing_in_is_stopped() -> None:
 def test_who_signs_out_hears_only_of_a_token_that_is_good_still(answer: Any, left: str) -> None:
     said = sign_out(farm := Answering(me_sign_out=[answer]))
     assert (left in said if left else said == "") and farm.bodies("/me/sign-out") == [{}]
+
+
+#: Two operators, of which the second begins between the end of the first's work and its next look, in a mock of Blender's window.
+_TWO_OPERATORS = """
+import sys, threading, types
+timers = []
+add = lambda seconds, window: timers.append(object()) or timers[-1]
+manager = types.SimpleNamespace(event_timer_add=add, event_timer_remove=timers.remove, modal_handler_add=print, windows=[])
+context = types.SimpleNamespace(window=1, window_manager=manager)
+app = types.SimpleNamespace(background=False, timers=types.SimpleNamespace(register=lambda *words, **more: None))
+sys.modules["bpy"] = types.SimpleNamespace(app=app, context=context)
+from brender.blender_addon.brender_farm import background, state
+goes_on = threading.Event()
+
+class Operator(background.Working):
+    def __init__(self, doing):
+        self.prepare, self.finish = lambda context: (None, doing), lambda context, result: None
+
+first, second = Operator(lambda say: None), Operator(lambda say: goes_on.wait())
+first.invoke(context, None)
+state.work.wait()
+second.invoke(context, None)
+own = timers[-1]
+looks = types.SimpleNamespace(type="TIMER")
+assert first.modal(context, looks) == {"FINISHED"} and timers == [own], "the other's timer goes on"
+assert state.work is not None and second.modal(context, looks) == {"PASS_THROUGH"}
+goes_on.set()
+state.work.wait()
+assert second.modal(context, looks) == {"FINISHED"} and not timers and state.work is None
+"""
+
+
+def test_an_operator_that_begins_as_another_ends_keeps_its_own_timer() -> None:
+    done = subprocess.run([sys.executable, "-c", _TWO_OPERATORS], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
