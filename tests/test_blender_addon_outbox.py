@@ -269,3 +269,21 @@ assert second.modal(context, looks) == {"FINISHED"} and not timers and state.wor
 def test_an_operator_that_begins_as_another_ends_keeps_its_own_timer() -> None:
     done = subprocess.run([sys.executable, "-c", _TWO_OPERATORS], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+#: What came of sending is read, in the real bpy: a farm of another version has answered without the job's name.
+_ANSWER_WITHOUT_A_NAME = """
+import types
+from brender.blender_addon.brender_farm import state, upkeep
+farm = types.SimpleNamespace(address="http://farm:8888")
+upkeep._outbox.work = types.SimpleNamespace(going=False, error=None, result=[{"what": "1 frame"}], farm=farm)
+upkeep._outbox.tick()
+print(state.problem)
+"""
+
+
+@pytest.mark.blender
+def test_an_answer_of_another_version_does_not_end_what_the_addon_does_by_itself() -> None:
+    done = subprocess.run([sys.executable, "-c", _ANSWER_WITHOUT_A_NAME], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "The farm is of another version" in done.stdout

@@ -49,7 +49,8 @@ POLICY = Policy(
     lease=10.0, suspicion=4.0, resend=2.0, heartbeat=1.0, tries=50, losses=1000, failure_limit=1000, plan_slice=5, plan_ahead=10
 )
 FAULTS_SECONDS = 80.0
-REST_SECONDS = 1500.0
+#: More than a single slow worker needs for all the jobs there may be (one took 3,300 s). A farm that is done rests no longer.
+REST_SECONDS = 4000.0
 _migrated: bytes | None = None
 
 

@@ -39,7 +39,11 @@ class _Beside:
                 return
             work, self.work = self.work, None
             self.due = time.monotonic() + self._seconds
-            self._end(work)
+            try:
+                self._end(work)
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
+                # (Blender takes a timer away that raises, and nothing that waits would be sent any more.)
+                state.problem = str(unlike(work.farm, error))
             state.redraw()
         elif time.monotonic() >= self.due:
             self.due = time.monotonic() + self._seconds
