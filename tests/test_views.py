@@ -8,13 +8,14 @@ import numpy
 import pytest
 
 from brender.blendfile.facts import inspect
+from brender.engines import inside
 from brender.jobs.declare import job_type
 from brender.model.errors import BadInput
 from brender.model.job import FileFacts, JobSpec, LayerFacts, SceneFacts
 from brender.model.nodes import Blender
 from brender.model.views import suffixes_of, view_suffixes
 from tests.rendering import studio
-from tests.tools import command, pixels
+from tests.tools import command, in_blender, pixels
 from tests.viewing import LAYERS, STEREO, STRIP, THREE, viewed
 
 _SCENE = SceneFacts(name="s", first=1, last=2, width=16, height=12, percent=100, engine="CYCLES", image_format="PNG", camera="c")
@@ -256,3 +257,35 @@ def test_all_views_of_a_sent_scene_come_back_and_are_deleted(
     assert "4 files fetched" in command(capsys, "fetch", "stereo", "--to", tmp_path / "got", "--data", mine).out
     assert _names(tmp_path / "got") == ["x_0001_L.png", "x_0001_R.png", "x_0002_L.png", "x_0002_R.png"]
     assert not numpy.array_equal(*(pixels(tmp_path / "got" / f"x_0001_{side}.png") for side in "LR"))
+
+
+#: Renders a scene whose sequencer has one red strip, which is seen, muted, or in a channel that is, and notes of each picture
+#: whether it shows the strip (or nothing), and whether it is held to come from the sequencer.
+_MUTED = """
+import sys
+sys.path.insert(0, INSIDE)
+import bpy, nodes
+scene = bpy.context.scene
+scene.render.engine, scene.cycles.samples = "CYCLES", 1
+scene.render.resolution_x = scene.render.resolution_y = 8
+scene.render.filepath = FOLDER + "/picture.png"
+editor = scene.sequence_editor_create()
+strips, end = (editor.strips, {"length": 9}) if bpy.app.version >= (5, 0) else (editor.sequences, {"frame_end": 9})
+strip = strips.new_effect(name="red", type="COLOR", channel=1, frame_start=1, **end)
+strip.color = (1, 0, 0)
+for muted, channel in ((False, False), (True, False), (False, True)):
+    strip.mute, editor.channels[1].mute = muted, channel
+    bpy.ops.render.render(write_still=True)
+    picture = bpy.data.images.load(scene.render.filepath)
+    red, green, _, alpha = picture.pixels[:4]
+    bpy.data.images.remove(picture)
+    is_seen = red > green + 0.2 or alpha == 0
+    open(FOLDER + "/found", "a").write("%s %s\\n" % (is_seen, nodes.comes_from_strips(scene)))
+"""
+
+
+def test_a_picture_comes_from_the_sequencer_where_blender_takes_it_from_there(bpy: Blender, tmp_path: Path) -> None:
+    code = _MUTED.replace("INSIDE", repr(str(Path(inside.__file__).parent))).replace("FOLDER", repr(str(tmp_path)))
+    in_blender(bpy, code, tmp_path)
+    found = [line.split() for line in (tmp_path / "found").read_text().splitlines()]
+    assert [seen == held for seen, held in found] == [True, True, True] and found[0] == ["True", "True"]

@@ -65,7 +65,7 @@ WITHOUT_DENOISER = (
     "Blender %s was built without Open Image Denoise, which its frames are denoised by: turn off Denoise in the scene, or "
     "render it by a Blender that has it (--blender-series)"
 )
-FORGETS = ", which keeps no data from frame to frame: Cycles would miss what is animated there"
+FORGETS = ". Cycles keeps no data from frame to frame here, since it would miss something that is animated"
 SCRIPTED_PATH = (
     "While frame %d was rendered, a script of the .blend set the scene's output path to %r, and Blender wrote the frame there. "
     "Frames of a job go to its own folder: have the script leave the output path alone, or submit the job with --untrusted"

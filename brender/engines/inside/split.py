@@ -4,6 +4,7 @@ import contextlib
 
 import animation
 import bpy
+import nodes
 import simulations
 import templates
 
@@ -161,7 +162,7 @@ def why_in_one_go(scene):
     render = scene.render
     if render.use_compositing and uses_nodes(scene):
         return "its compositing nodes need the whole picture"
-    if render.use_sequencer and has_strips(scene):
+    if nodes.comes_from_strips(scene):
         return "the picture comes from its sequencer"
     if sum(layer.use for layer in scene.view_layers) > 1:
         return "it has several view layers"
@@ -181,13 +182,6 @@ def why_denoised_at_once(scene, layers):
     if layers and getattr(scene.cycles, "denoising_quality", "HIGH") != "HIGH" and not has_denoising_quality(scene.render):
         return "Blender %s has its denoising quality only while it renders" % bpy.app.version_string
     return ""
-
-
-def has_strips(scene):
-    """Whether the sequencer of *scene* has more than sound: then its picture comes from there (RE_seq_render_active)."""
-    editor = scene.sequence_editor
-    strips = (editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all) if editor else ()
-    return any(strip.type != "SOUND" for strip in strips)
 
 
 def uses_nodes(scene):

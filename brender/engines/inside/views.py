@@ -24,10 +24,8 @@ def without_effect(scene, asked):
     """A list of one warning about the settings of a job, among *asked*, that change nothing in the pictures of *scene*, as these
     come from its sequencer, whose strips show other scenes or files; empty if all count."""
     given = [name for name in asked if asked[name]]
-    shows = [strip.scene for strip in nodes.strips_of(scene) if strip.type == "SCENE"] if scene.render.use_sequencer else []
-    if not given or not scene.render.use_sequencer or scene in shows:
-        return []
-    if all(strip.type == "SOUND" for strip in nodes.strips_of(scene)):
+    shows = [strip.scene for strip in nodes.strips_of(scene) if strip.type == "SCENE"]
+    if not given or scene in shows or not nodes.comes_from_strips(scene):
         return []
     options = " and ".join(given)
     return [

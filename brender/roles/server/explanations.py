@@ -63,8 +63,9 @@ class Explanations:
         if not self.policy.only_job:
             return True
         if job.id == self.policy.only_job:
-            self._only_order = job.order
             return True
+        if self._only_order is None and (first := self.farm.jobs.get(self.policy.only_job)) is not None:
+            self._only_order = first.order
         return job.spec.of_render and self._only_order is not None and job.order > self._only_order
 
     def soon(self, job: str) -> None:
