@@ -289,3 +289,25 @@ def test_a_picture_comes_from_the_sequencer_where_blender_takes_it_from_there(bp
     in_blender(bpy, code, tmp_path)
     found = [line.split() for line in (tmp_path / "found").read_text().splitlines()]
     assert [seen == held for seen, held in found] == [True, True, True] and found[0] == ["True", "True"]
+
+
+#: The scene's compositor shows another scene; what is said of options that count for the first alone, and once that is muted.
+_COMPOSITED = """
+import sys
+sys.path.insert(0, INSIDE)
+import bpy, views
+scene, other = bpy.context.scene, bpy.data.scenes.new("backdrop")
+tree = scene.compositing_node_group = bpy.data.node_groups.new("both", "CompositorNodeTree")
+own, node = (tree.nodes.new("CompositorNodeRLayers") for _ in range(2))
+own.scene, node.scene = scene, other
+for node.mute in (False, True):
+    for asked in ({"--samples": 4, "--engine": ""}, {"--samples": 0}):
+        open(FOLDER + "/told", "a").write("%s\\n" % views.without_effect(scene, asked))
+"""
+
+
+def test_a_scene_that_nodes_show_beside_the_jobs_own_is_said_to_keep_its_samples(bpy: Blender, tmp_path: Path) -> None:
+    code = _COMPOSITED.replace("INSIDE", repr(str(Path(inside.__file__).parent))).replace("FOLDER", repr(str(tmp_path)))
+    in_blender(bpy, code, tmp_path)
+    told, *nothing = (tmp_path / "told").read_text().splitlines()
+    assert "'backdrop'" in told and "--samples changes nothing in that part" in told and nothing == ["[]"] * 3

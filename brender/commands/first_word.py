@@ -13,7 +13,7 @@ import click
 #: Commands for which somebody waits, and what they do at first.
 _WORDS = {
     "render": "Reading the .blend …",
-    "submit": "Reading the .blend …",
+    "submit": "Reading the job …",
     "demo": "Making the demo's scene …",
     "farm": "Starting the farm …",
 }

@@ -49,10 +49,19 @@ def shown_by(scene):
 
 def output_nodes(scene):
     """The file-output nodes that take part in *scene*, those in groups too."""
+    return [node for node in _nodes_of(scene) if node.type == "OUTPUT_FILE"]
+
+
+def composited(scene):
+    """The other scenes that Render Layers nodes of *scene* show. Blender renders each by its own settings."""
+    shown = (node.scene for node in _nodes_of(scene) if node.type == "R_LAYERS")
+    return list(dict.fromkeys(other for other in shown if other is not None and other != scene))
+
+
+def _nodes_of(scene):
+    """The nodes that are not muted, those in groups too."""
     tree = tree_of(scene)
-    if tree is None:
-        return []
-    found, seen, waiting = [], set(), [tree]
+    found, seen, waiting = [], set(), [] if tree is None else [tree]
     while waiting:
         tree = waiting.pop()
         if tree is None or tree.name in seen:
@@ -61,10 +70,10 @@ def output_nodes(scene):
         for node in tree.nodes:
             if node.mute:
                 continue
-            if node.type == "OUTPUT_FILE":
-                found.append(node)
-            elif node.type == "GROUP":
+            if node.type == "GROUP":
                 waiting.append(node.node_tree)
+            else:
+                found.append(node)
     return found
 
 

@@ -21,17 +21,22 @@ def facts(scene):
 
 
 def without_effect(scene, asked):
-    """A list of one warning about the settings of a job, among *asked*, that change nothing in the pictures of *scene*, as these
-    come from its sequencer, whose strips show other scenes or files; empty if all count."""
+    """A list of one warning about the settings of a job, among *asked*, that change nothing in the pictures of *scene*, or in a
+    part of them, as these come from its sequencer, whose strips show other scenes or files, or show other scenes by nodes; empty
+    if all count."""
     given = [name for name in asked if asked[name]]
     shows = [strip.scene for strip in nodes.strips_of(scene) if strip.type == "SCENE"]
-    if not given or scene in shows or not nodes.comes_from_strips(scene):
+    if not given or scene in shows:
         return []
-    options = " and ".join(given)
-    return [
-        "The pictures of the scene %r come from its sequencer, which shows other scenes or files: %s %s nothing in them"
-        % (scene.name, options, "changes" if len(given) == 1 else "change")
-    ]
+    changes = "%s %s nothing" % (" and ".join(given), "changes" if len(given) == 1 else "change")
+    if nodes.comes_from_strips(scene):
+        source = "The pictures of the scene %r come from its sequencer, which shows other scenes or files" % scene.name
+        return ["%s: %s in them" % (source, changes)]
+    others = [other.name for other in nodes.composited(scene)]
+    if not others:
+        return []
+    told = "%s %s" % ("scene" if len(others) == 1 else "scenes", " and ".join(repr(name) for name in others))
+    return ["The nodes of the scene %r show the %s too, rendered as set there: %s in that part" % (scene.name, told, changes)]
 
 
 def strip_outputs(scene):
