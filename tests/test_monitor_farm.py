@@ -99,7 +99,7 @@ def test_deaths_are_seen_within_5_seconds_and_a_recording_shows_the_same_screen(
     terminal.press("2")
     terminal.until(lambda screen: len(re.findall(r"worker-\d +worker +connected", screen)) == 2 and "4 roles, 4 tell" in screen)
     terminal.press("3")
-    terminal.until(lambda screen: re.search(r"worker worker-\d finished frame 4 of seen", screen) is not None)
+    terminal.until(lambda screen: re.search(r"worker-\d finished frame 4 of seen", screen) is not None)
     terminal.press("1")
     terminal.until(lambda screen: "[1 Farm]" in screen)
 
