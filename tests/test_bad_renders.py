@@ -77,7 +77,7 @@ def farm(bad: tuple[Blender, Path], tmp_path: Path) -> Iterator[Studio]:
         ("crashes", "killed by SIGSEGV|exit code"),
         ("exits", "ended in the middle of the work: it ended of its own accord, with exit code 0. The end of the log says more"),
         ("calls-sys-exit", "ended in the middle of the work|without writing its file|SystemExit"),
-        ("writes-elsewhere", "Frame 1: the render ended without writing its file"),
+        ("writes-elsewhere", "While frame 1 was rendered, a script of the .blend set the scene.s output path to .*elsewhere.png"),
         ("wants-an-add-on", "wants the engine LUX, an add-on that .* does not have here: send it with the job .* --engine"),
     ],
 )

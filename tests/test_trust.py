@@ -155,19 +155,19 @@ def test_what_needs_trust_is_refused_until_it_is_trusted_or_not() -> None:
     [
         (
             1,
-            "1 thing needs trust in /projects/shot.blend: t0. Give --yes to let it run, or --no to render without: what it moves "
-            "then stands still",
+            "1 thing needs trust in /projects/shot.blend: t0. Choose --yes to let it run, or --no to render without: what it "
+            "moves then stands still",
             "Not trusted: t0 does not run, and what it moves stands still",
         ),
         (
             3,
-            "3 things need trust in /projects/shot.blend: t0, t1, t2. Give --yes to let them run, or --no to render without: "
+            "3 things need trust in /projects/shot.blend: t0, t1, t2. Choose --yes to let them run, or --no to render without: "
             "what they move then stands still",
             "Not trusted: t0, t1, t2 do not run, and what they move stands still",
         ),
         (
             5,
-            "5 things need trust in /projects/shot.blend: t0, t1, t2 and 2 more. Give --yes to let them run, or --no to render "
+            "5 things need trust in /projects/shot.blend: t0, t1, t2 and 2 more. Choose --yes to let them run, or --no to render "
             "without: what they move then stands still",
             "Not trusted: t0, t1, t2 and 2 more do not run, and what they move stands still",
         ),

@@ -137,7 +137,7 @@ def test_nothing_is_restored_under_a_running_server(folder: DataFolder, capsys: 
     lock = folder.make().lock("server")
     (folder.root / "copy.db").touch()
     said = command(capsys, "restore", folder.root / "copy.db", "--data", folder.root)
-    assert said.code == 3 and "Stop it" in said.err
+    assert said.code == 3 and "stop it first" in said.err
     lock.release()
 
 
