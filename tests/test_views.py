@@ -264,7 +264,7 @@ def test_all_views_of_a_sent_scene_come_back_and_are_deleted(
 _MUTED = """
 import sys
 sys.path.insert(0, INSIDE)
-import bpy, nodes
+import bpy, sequencer
 scene = bpy.context.scene
 scene.render.engine, scene.cycles.samples = "CYCLES", 1
 scene.render.resolution_x = scene.render.resolution_y = 8
@@ -280,7 +280,7 @@ for muted, channel in ((False, False), (True, False), (False, True)):
     red, green, _, alpha = picture.pixels[:4]
     bpy.data.images.remove(picture)
     is_seen = red > green + 0.2 or alpha == 0
-    open(FOLDER + "/found", "a").write("%s %s\\n" % (is_seen, nodes.comes_from_strips(scene)))
+    open(FOLDER + "/found", "a").write("%s %s\\n" % (is_seen, sequencer.makes_picture(scene)))
 """
 
 

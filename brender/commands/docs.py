@@ -40,7 +40,7 @@ def docs(page: str, only_print: bool, lists: bool) -> None:
 
 
 def _open(address: str) -> None:
-    """Open *address* in the browser; where there is none, the address that was printed has to do."""
+    """Open *address* in the browser. If there is none, the user still has the printed address."""
     if sys.platform == "linux":  # (xdg-open says in many lines that it has found none)
         quiet = subprocess.DEVNULL
         with contextlib.suppress(OSError):

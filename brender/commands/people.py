@@ -160,7 +160,7 @@ def list_api_tokens(data: Path, config: Path | None, verbose: bool, server: str 
 
 
 def _hour(at: float | None) -> str:
-    """Return the hour of *at*, which is not kept more precisely, or "" where it never was."""
+    """Return the hour of *at*, which is kept no more precisely, or "" if it was never used."""
     return f"{datetime.fromtimestamp(at):%Y-%m-%d %H} h" if at else ""
 
 

@@ -31,7 +31,7 @@ class Followed:
         self._is_placed = False
 
     def show(self, context, opens=False):
-        """Show the frames that are here now; return where, in words. *opens*: an Image Editor is opened where none is. Raises
+        """Show the frames that are here now; return where, in words. *opens*: open an Image Editor if there is none. Raises
         `FarmError`."""
         if not self.arriving.frames:
             return f"{self.arriving.name} has no finished frames yet: they are shown as they arrive"

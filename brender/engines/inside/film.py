@@ -8,6 +8,7 @@ import os
 
 import animation
 import bpy
+import sequencer
 import templates
 
 #: What Blender calls formats that are movies. The second and third are gone since 4.2, which opens such scenes as FFMPEG.
@@ -90,9 +91,8 @@ def set_up(scene, how):
 
 def makes_sound(scene):
     """Whether *scene* has strips of sound, or speakers."""
-    editor = scene.sequence_editor
-    strips = (getattr(editor, "strips_all", None) or getattr(editor, "sequences_all", ())) if editor else ()
-    return any(strip.type == "SOUND" for strip in strips) or any(thing.type == "SPEAKER" for thing in scene.objects)
+    has_strips = any(strip.type == "SOUND" for strip in sequencer.strips_of(scene))
+    return has_strips or any(thing.type == "SPEAKER" for thing in scene.objects)
 
 
 def add_sound(scene, file, frame):
@@ -217,8 +217,7 @@ def silence():
 
 
 def strips_of(scene):
-    editor = scene.sequence_editor or scene.sequence_editor_create()
-    return editor.strips if hasattr(editor, "strips") else editor.sequences
+    return sequencer.uppermost(scene.sequence_editor or scene.sequence_editor_create())
 
 
 def show_sequencer(scene):

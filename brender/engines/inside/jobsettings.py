@@ -56,7 +56,7 @@ def set_engine(scene, engine, samples):
 
 
 def set_layer_samples(scene):
-    """Have the samples that the one rendered view layer of *scene* has of its own be the scene's, of which shares are made."""
+    """If one view layer of *scene* is rendered, and has samples of its own, make them the scene's: shares are taken of those."""
     used = [layer for layer in scene.view_layers if layer.use]
     if scene.render.engine != "CYCLES" or len(used) != 1 or not used[0].samples:
         return

@@ -3,7 +3,7 @@
 import contextlib
 import os
 
-import bpy
+import sequencer
 import templates
 
 
@@ -16,30 +16,11 @@ def tree_of(scene):
     return scene.node_tree if scene.use_nodes else None
 
 
-def strips_of(scene):
-    """Every strip of the sequencer of *scene*, those in meta strips too."""
-    editor = scene.sequence_editor
-    return () if editor is None else editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
-
-
-def comes_from_strips(scene):
-    """Whether the picture of *scene* comes from its sequencer: where that has more than sound. Blender 4.5 takes no notice of
-    strips that are muted, or are in a muted channel; 4.2 does, and its picture is empty (RE_seq_render_active)."""
-    editor = scene.sequence_editor if scene.render.use_sequencer else None
-    if editor is None:
-        return False
-    strips = editor.strips if hasattr(editor, "strips") else editor.sequences
-    skips_muted = bpy.app.version >= (4, 5)
-    return any(
-        strip.type != "SOUND" and not (skips_muted and (strip.mute or editor.channels[strip.channel].mute)) for strip in strips
-    )
-
-
 def shown_by(scene):
     """The other scenes that the sequencer of *scene* shows, and theirs."""
     found, waiting = [], [scene] if scene.render.use_sequencer else []
     while waiting:
-        for strip in strips_of(waiting.pop()):
+        for strip in sequencer.strips_of(waiting.pop()):
             shown = strip.scene if strip.type == "SCENE" else None
             if shown is not None and shown != scene and shown not in found:
                 found.append(shown)

@@ -11,6 +11,7 @@ import bpy
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import filesets
+import sequencer
 
 #: Data-blocks with a path of their own, and brender's word for each.
 KINDS = (
@@ -172,16 +173,8 @@ def point_caches(thing):
         yield system.point_cache
 
 
-def strips_of(scene):
-    """Every strip of the sequencer of *scene*, those in meta strips too."""
-    editor = scene.sequence_editor
-    if editor is None:
-        return ()
-    return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
-
-
 def strip_references(scene):
-    for strip in strips_of(scene):
+    for strip in sequencer.strips_of(scene):
         user = "strip %s of scene %s" % (strip.name, scene.name)
         if strip.type == "MOVIE" and strip.filepath:
             yield Reference(scene, strip, "filepath", user)

@@ -4,7 +4,7 @@ import contextlib
 
 import animation
 import bpy
-import nodes
+import sequencer
 import simulations
 import templates
 
@@ -162,7 +162,7 @@ def why_in_one_go(scene):
     render = scene.render
     if render.use_compositing and uses_nodes(scene):
         return "its compositing nodes need the whole picture"
-    if nodes.comes_from_strips(scene):
+    if sequencer.makes_picture(scene):
         return "the picture comes from its sequencer"
     if sum(layer.use for layer in scene.view_layers) > 1:
         return "it has several view layers"

@@ -3,6 +3,7 @@
 import contextlib
 
 import nodes
+import sequencer
 
 #: Formats that can hold several views in one file.
 WITH_VIEWS = {"OPEN_EXR", "OPEN_EXR_MULTILAYER"}
@@ -25,11 +26,11 @@ def without_effect(scene, asked):
     part of them, as these come from its sequencer, whose strips show other scenes or files, or show other scenes by nodes; empty
     if all count."""
     given = [name for name in asked if asked[name]]
-    shows = [strip.scene for strip in nodes.strips_of(scene) if strip.type == "SCENE"]
+    shows = [strip.scene for strip in sequencer.strips_of(scene) if strip.type == "SCENE"]
     if not given or scene in shows:
         return []
     changes = "%s %s nothing" % (" and ".join(given), "changes" if len(given) == 1 else "change")
-    if nodes.comes_from_strips(scene):
+    if sequencer.makes_picture(scene):
         source = "The pictures of the scene %r come from its sequencer, which shows other scenes or files" % scene.name
         return ["%s: %s in them" % (source, changes)]
     others = [other.name for other in nodes.composited(scene)]
